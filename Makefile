@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# kspan for a person at a shell; `make help` lists what there is. The kernel's
+# build system reads Kbuild instead.
+#
+# Everything but the modules is built under build/. The modules are built in
+# place, as out-of-tree modules are, and kspan.ko lies at the top.
+
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+.PHONY: all help
+all: lib modules
+
+## What a build may be told
+
+CC	?= gcc
+ifeq ($(origin CC),default)
+CC	:= gcc
+endif
+AR	?= ar
+CFLAGS	?= -O2 -g
+# The newest headers that are installed, unless the user names others.
+KDIR	?= $(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1)
+PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
+# VARIANT names a build of its own (build/asan, say) and SAN what
+# -fsanitize= gets in it; the build without a name is build/ itself.
+VARIANT	?=
+SAN	?=
+
+VERSION	:= 0.1.0
+SOVERSION := 0
+
+B	:= build$(if $(VARIANT),/$(VARIANT))
+export PATH := $(PATH):/usr/sbin:/sbin
+
+## The userspace libraries
+
+warnings := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
+	    -Wno-unused-parameter -Wno-sign-compare
+san	 := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer \
+		    -fno-sanitize-recover=undefined)
+cflags	 := -std=gnu11 $(CFLAGS) $(warnings) -fPIC -fvisibility=hidden \
+	    -ftls-model=initial-exec -Iinclude -Iuspace $(san)
+# A shared object resolves its own calls inside itself; clang does so anyway.
+cflags	 += $(if $(findstring clang,$(CC)),,-fno-semantic-interposition)
+ldflags	 := -shared -Wl,-z,relro,-z,now $(if $(SAN),,-Wl,-z,defs) $(san) $(LDFLAGS)
+
+core	 := $(sort $(wildcard core/*.c))
+uspace	 := $(sort $(wildcard uspace/*.c))
+mallocs	 := $(wildcard uspace/malloc.c uspace/malloc_*.c)
+rcu	 := $(wildcard core/rcu.c uspace/rcu.c)
+
+api_o	 := $(patsubst %.c,$(B)/api/%.o,$(core) $(filter-out $(mallocs),$(uspace)))
+malloc_o := $(patsubst %.c,$(B)/malloc/%.o,$(filter-out $(rcu),$(core) $(uspace)))
+
+# liburcu calls malloc(), so the library that is malloc() does without it, and
+# without the compiler's knowledge of what malloc() does.
+$(malloc_o): cflags += -DKSPAN_MALLOC_LIB
+$(patsubst %.c,$(B)/malloc/%.o,$(mallocs)): cflags += -fno-builtin
+
+libs	 := $(B)/libkspan.so $(B)/libkspan.a \
+	    $(B)/libkspan-malloc.so $(B)/libkspan-malloc.a
+
+.PHONY: lib
+lib: build/setup-lib $(libs) $(B)/libkspan.so.$(SOVERSION) $(B)/kspan.pc
+
+# A change of compiler or flags rebuilds what it concerns.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(cflags) $(ldflags) $(api_o) $(malloc_o)' | cmp -s - $@ || \
+		echo '$(CC) $(cflags) $(ldflags) $(api_o) $(malloc_o)' >$@
+
+define compile
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(cflags) -MMD -MP -c -o $@ $<
+endef
+
+$(B)/api/%.o: %.c $(B)/flags | build/setup-lib
+	$(compile)
+
+$(B)/malloc/%.o: %.c $(B)/flags | build/setup-lib
+	$(compile)
+
+$(B)/libkspan.so: $(api_o)
+	@echo '  LD      $@'
+	@$(CC) $(ldflags) -Wl,-soname,libkspan.so.$(SOVERSION) -o $@ $^ \
+		-lurcu-bp -lurcu-common -lpthread
+
+$(B)/libkspan.so.$(SOVERSION): $(B)/libkspan.so
+	@ln -sf libkspan.so $@
+
+$(B)/libkspan-malloc.so: $(malloc_o)
+	@echo '  LD      $@'
+	@$(CC) $(ldflags) -Wl,-soname,libkspan-malloc.so.$(SOVERSION) -o $@ $^ -lpthread
+
+$(B)/libkspan.a: $(api_o)
+$(B)/libkspan-malloc.a: $(malloc_o)
+$(B)/%.a:
+	@echo '  AR      $@'
+	@rm -f $@
+	@$(AR) rcsD $@ $^
+
+$(B)/kspan.pc: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' \
+		'includedir=$${prefix}/include' '' 'Name: kspan' \
+		'Description: Go'\''s allocator, for kernel modules and programs' \
+		'Version: $(VERSION)' 'Requires.private: liburcu-bp' \
+		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lkspan' \
+		'Libs.private: -lpthread' >$@
+
+-include $(api_o:.o=.d) $(malloc_o:.o=.d)
+
+## The modules
+
+.PHONY: modules
+modules: build/setup-modules build/ksrc
+	@[ -n "$(KDIR)" ] || { echo 'modules: no kernel headers below /lib/modules; name some with KDIR=' >&2; exit 1; }
+	@mkdir -p build
+	@flock build/.modules.lock $(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+.PHONY: modules_install
+modules_install:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+build/ksrc: scripts/ksrc.sh build/setup-modules
+	@scripts/ksrc.sh
+	@touch -h $@
+
+## What the machine must have
+
+# One stamp for each group of packages; scripts/setup.sh lists them.
+build/setup-%: scripts/setup.sh
+	@mkdir -p $(@D)
+	@scripts/setup.sh $*
+	@touch $@
+
+## Install
+
+.PHONY: install
+install: lib
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/kspan
+	install -m 644 build/libkspan.a build/libkspan-malloc.a $(DESTDIR)$(LIBDIR)
+	install -m 755 build/libkspan.so $(DESTDIR)$(LIBDIR)/libkspan.so.$(VERSION)
+	ln -sf libkspan.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libkspan.so.$(SOVERSION)
+	ln -sf libkspan.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libkspan.so
+	install -m 755 build/libkspan-malloc.so $(DESTDIR)$(LIBDIR)
+	install -m 644 build/kspan.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/kspan.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(wildcard include/kspan/*.h) $(DESTDIR)$(PREFIX)/include/kspan
+
+## Run and check
+
+.PHONY: run check
+run:
+	@scripts/run.sh
+
+check:
+	@scripts/check.sh
+
+include scripts/check.mk
+
+## Documentation
+
+.PHONY: docs
+docs: build/setup-docs build/ksrc
+	@scripts/docs.sh
+
+## Clean
+
+.PHONY: clean
+clean:
+	@rm -rf build Module.symvers modules.order .tmp_versions
+	@find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' \
+		-o -name '*.a' -o -name '*.so' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '*.symvers' -o -name '.*.cmd' -o -name '.*.d' \) -exec rm -f {} +
+
+help:
+	@echo 'make run              see kspan at work in a program and in a kernel'
+	@echo 'make check            prove it; the report closes with passed and failed'
+	@echo 'make lib              build/libkspan.so, build/libkspan-malloc.so, the .a of each'
+	@echo 'make modules          kspan.ko, kspan_kv.ko, kspan_test.ko (KDIR= for other headers)'
+	@echo 'make docs             build/docs/html/index.html'
+	@echo 'make install          the libraries and headers (PREFIX=, DESTDIR=)'
+	@echo 'make modules_install  the modules, into /lib/modules'
+	@echo 'make clean            leave what git has'
+	@echo
+	@echo 'One stage of the check: make $(firstword $(check-stages)); all of them:'
+	@echo '  $(check-stages)' | fold -s -w 76
+
+.PHONY: FORCE
+FORCE:
