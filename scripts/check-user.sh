@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Build the userspace library and its tests in one variant and run the tests
+# through kselftest's runner.
+#
+#	scripts/check-user.sh VARIANT CC [SANITIZER]
+
+set -u
+cd "$(dirname "$0")/.."
+
+variant=$1 cc=$2 san=${3-}
+log=build/check/$variant.build
+mkdir -p build/check
+
+fail()
+{
+	sed 's/^/# /' "$log"
+	echo "1..1"
+	echo "not ok 1 $1"
+	exit 1
+}
+
+make -j"$(nproc)" VARIANT="$variant" CC="$cc" SAN="$san" lib >"$log" 2>&1 ||
+	fail "the $variant library builds"
+make -j"$(nproc)" -C selftests VARIANT="$variant" CC="$cc" SAN="$san" all \
+	>>"$log" 2>&1 || fail "the $variant tests build"
+ls selftests/test_*.c >/dev/null 2>&1 || fail "there are tests to run"
+if grep -n 'warning:' "$log"; then
+	fail "the $variant build has no warning"
+fi
+
+# A sanitizer's first report ends the test. TSan wants its shadow where the
+# kernel's randomisation may have put something else.
+export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1:allocator_may_return_null=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+quiet=
+[ "$san" != thread ] || quiet="setarch -R"
+
+# kselftest's runner always ends with 0: the results are in what it prints.
+$quiet make --no-print-directory -C selftests VARIANT="$variant" CC="$cc" SAN="$san" run_tests
