@@ -4,15 +4,14 @@
 # Build the modules from nothing, in a copy of the tree, with a stricter
 # kbuild (W=1, or C=2 for sparse), and fail on any warning.
 #
-#	scripts/check-modules.sh W=1|C=2 [KDIR=...]
+#	scripts/check-modules.sh W=1|C=2 KDIR=...
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 mode=$1
-kdir=$(ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1)
-[ "${2-}" = "${2#KDIR=}" ] || kdir=${2#KDIR=}
-dir=$PWD/build/modules-$mode
+kdir=${2#KDIR=}
+dir=$PWD/build/modules-${mode/=/}
 log=$dir.log
 
 rm -rf "$dir"

@@ -25,10 +25,10 @@ check-style: | build/ksrc build/setup-tests
 
 # The modules without a warning: from the compiler at W=1, from sparse at C=2.
 check-modules: | build/ksrc build/setup-modules
-	@scripts/check-modules.sh W=1
+	@scripts/check-modules.sh W=1 KDIR=$(KDIR)
 
 check-sparse: | build/ksrc build/setup-modules build/setup-tests
-	@scripts/check-modules.sh C=2
+	@scripts/check-modules.sh C=2 KDIR=$(KDIR)
 
 # The userspace tests, in one build for each compiler and sanitizer.
 check-user: ;		@scripts/check-user.sh gcc gcc

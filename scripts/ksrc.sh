@@ -21,7 +21,7 @@ version=${version#linux-source-}
 dest=build/ksrc-$version
 
 if [ ! -e "$dest/.complete" ] || [ "$tarball" -nt "$dest/.complete" ]; then
-	echo "ksrc: unpacking kselftest, checkpatch and kernel-doc of Linux $version (10 s)"
+	echo "ksrc: unpacking kselftest, checkpatch and kernel-doc of Linux $version (10 s)" >&2
 	rm -rf "$dest"
 	mkdir -p "$dest"
 	top=linux-source-$version

@@ -19,7 +19,7 @@ docs="python3 python3-sphinx perl"
 
 say()
 {
-	echo "setup: $*"
+	echo "setup: $*" >&2
 }
 
 wanted()
@@ -31,7 +31,7 @@ wanted()
 		tests)		echo "$tests" ;;
 		docs)		echo "$docs" ;;
 		all)		echo "$lib $modules $tests $docs" ;;
-		*)		say "unknown group: $group" >&2; exit 2 ;;
+		*)		say "unknown group: $group"; exit 2 ;;
 		esac
 	done | tr -s ' \t\n' '\n' | sort -u
 }
@@ -80,7 +80,7 @@ install_packages()
 		apt update >>"$log" 2>&1 </dev/null || :
 		apt install "$@" >>"$log" 2>&1 </dev/null || {
 			tail -n 20 "$log" >&2
-			say "apt could not install: $*" >&2
+			say "apt could not install: $*"
 			exit 1
 		}
 	fi

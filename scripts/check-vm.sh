@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Run selftests/vm/*.guest.sh in the VM as tests, all in one boot: each loads
+# and unloads the modules by itself. A script with a line
+#
+#	# vm-options: OPTION...		(of selftests/vm/run.sh)
+#
+# gets a boot of its own with those options.
+
+cd "$(dirname "$0")/.." || exit 1
+shopt -s nullglob
+run=selftests/vm/run.sh
+modules=()
+for module in kspan kspan_kv kspan_test; do
+	modules+=(--module $module.ko)
+done
+
+shared=() own=()
+for script in selftests/vm/*.guest.sh; do
+	if grep -q '^# vm-options:' "$script"; then
+		own+=("$script")
+	else
+		shared+=(--script "$script")
+	fi
+done
+if [ ${#shared[@]} = 0 ]; then
+	echo "1..1"
+	echo "not ok 1 there are guest scripts to run"
+	exit 1
+fi
+
+# Each boot is a TAP stream with a plan of its own; they are printed as one,
+# renumbered, with the boot's own verdict (the kernel's log) as a result.
+number=0 failed=0
+boot()
+{
+	local name=$1 out=build/check/vm-$1.out status line
+	shift
+	mkdir -p build/check
+	$run --tap "${modules[@]}" --log "build/check/vm-$name.log" "$@" \
+		>"$out" 2>"$out.err"
+	status=$?
+	while IFS= read -r line; do
+		line=${line%$'\r'}
+		case $line in
+		1..*|"TAP version"*) ;;
+		"ok "*|"not ok "*)
+			number=$((number + 1))
+			sed -E "s/^(not ok|ok) [0-9]+/\1 $number/" <<<"$line" ;;
+		*)	printf '%s\n' "$line" ;;
+		esac
+	done <"$out"
+	planned=$(sed -n 's/\r$//; s/^1\.\.//p' "$out" | tail -n 1)
+	ran=$(grep -cE '^(not )?ok ' "$out")
+	number=$((number + 1))
+	if [ "$status" -lt 90 ] && [ "${planned:-0}" = "$ran" ]; then
+		echo "ok $number $name: the kernel has no complaint"
+	else
+		sed 's/^/# | /' "$out.err"
+		echo "not ok $number $name: the kernel has no complaint # status=$status, ran $ran of ${planned:-?}"
+	fi
+	[ "$status" = 0 ] || failed=1
+}
+
+echo "TAP version 13"
+boot shared --timeout 1200 "${shared[@]}"
+for script in "${own[@]}"; do
+	name=$(basename "$script" .guest.sh)
+	read -ra options < <(sed -n 's/^# vm-options: *//p' "$script")
+	boot "$name" "${options[@]}" --script "$script"
+done
+echo "1..$number"
+exit $failed
