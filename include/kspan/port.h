@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The port contract: everything core/ needs from the world it runs in.
+ *
+ * A world binds it at compile time with two headers on its include path:
+ * "port_os.h" (types, locks, lists, time, reports) and "port_slot.h" (the four
+ * operations on a CPU's cache slot). There is no table of function pointers
+ * and no imitation of one world's headers in the other. Documentation/port.rst
+ * gives the contract operation by operation; the short of it:
+ *
+ * port_os.h
+ *   u8 u16 u32 u64 uintptr_t size_t bool, likely() unlikely() noinline
+ *   __always_inline, port_memset() port_memcpy() port_strlen()
+ *   port_load(p) port_load_acquire(p) port_store(p, v) port_store_release(p, v)
+ *	one access, not torn, for integers and pointers
+ *   port_add(p, v)			relaxed atomic add to a u64 or u32
+ *   port_or32(p, m) port_andnot32(p, m)	atomic, full barrier, old value
+ *   port_ctz64() port_popcount64()
+ *   port_lock_t, port_lock_init(l, rank), flags = port_lock(l),
+ *   port_unlock(l, flags), port_assert_held(l)
+ *	short, never slept under, safe against an interrupt of its own CPU
+ *   port_list_t and port_list_*()	circular doubly linked lists
+ *   port_rcu_t, port_call_rcu(head, fn), port_rcu_barrier()
+ *   port_now_ns()			monotonic time
+ *   port_node()			NUMA node of the caller, a hint
+ *   port_nr_nodes()			nodes that can ever exist
+ *   port_report(fmt, ...)		one line for a person, printf's format
+ *   port_error(heap)			after a report of misuse: abort, or go on
+ *   port_set_errno(e)		errno where there is one
+ *   port_kick(heap)		have heap_scavenge(heap) called before long
+ *   port_heap_start(heap)		the default heap was used before it was made
+ *   port_obj_alloc(p, size, gfp, noscan), port_obj_free(p)
+ *	observation: leak detectors and sanitizers; nothing when there are none
+ *
+ * port_slot.h, on the slot of the CPU (or thread) that runs the caller:
+ *   void *port_slot_pop(ss, c)		NULL: empty, closed or busy
+ *   bool port_slot_push(ss, c, obj)		false: full, closed or busy
+ *   u32 port_slot_fill(ss, c, objs, n)		how many were taken, from objs[0] on
+ *   u32 port_slot_drain(ss, c, objs, n)	how many were given
+ *   void port_slot_open(ss, c)		open the stack if it is closed: slot_open()
+ *	each happens wholly or not at all, whatever interrupts it
+ *   struct kspan_slot *port_slot_this(ss)	a hint: may be another's by now
+ *   int port_slotset_init(ss, heap, gfp), port_slotset_destroy(ss)
+ *	0 or -errno; the heap is the one whose objects the slots will hold
+ *   u32 port_slotset_nr(ss), struct kspan_slot *port_slotset_slot(ss, i)
+ *	every slot that may hold objects; NULL where none was made
+ *   port_slots_freeze(ss), port_slots_thaw(ss)
+ *	between the two nobody is inside one of the four operations and all of
+ *	them fail, so that the caller may read and change every slot with the
+ *	plain operations of slot.h. May sleep; one freezer at a time.
+ */
+#ifndef KSPAN_PORT_H
+#define KSPAN_PORT_H
+
+/*
+ * The lock order, from the first taken to the last. Debug builds check it.
+ * No lock is held while pages are asked of a page source.
+ */
+enum kspan_rank {
+	KSPAN_RANK_FREEZE,	/* slotset freeze; sleeps */
+	KSPAN_RANK_CACHES,	/* the heap's list of object caches */
+	KSPAN_RANK_RCU,		/* batches of kspan_free_rcu() */
+	KSPAN_RANK_CENTRAL,	/* one span class (or object cache) on one node */
+	KSPAN_RANK_HEAP,	/* pages, arenas, the region table */
+	KSPAN_RANK_META,	/* fixed-size metadata */
+	KSPAN_NR_RANKS
+};
+
+struct kspan_heap;
+struct kspan_slotset;
+
+#include "port_os.h"
+#include <kspan/slot.h>
+#include "port_slot.h"
+
+#endif /* KSPAN_PORT_H */

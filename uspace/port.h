@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What the files of uspace/ share among themselves. See port.c. */
+#ifndef KSPAN_USPACE_PORT_H
+#define KSPAN_USPACE_PORT_H
+
+#include <kspan/heap.h>
+
+extern bool kspan_user_warn KSPAN_HIDDEN;
+extern struct kspan_source kspan_mmap_source KSPAN_HIDDEN;
+
+/* slots.c */
+void port_slots_start(void) KSPAN_HIDDEN;
+void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
+
+/* options.c */
+void options_parse(struct kspan_config *config) KSPAN_HIDDEN;
+
+#endif /* KSPAN_USPACE_PORT_H */

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The userspace half of the port contract (see kspan/port.h): libc and
+ * compiler builtins, liburcu's lists, a futex for a lock. Nothing here may
+ * call malloc(): this code is what malloc() is made of.
+ */
+#ifndef KSPAN_PORT_OS_H
+#define KSPAN_PORT_OS_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <urcu/list.h>
+#include <kspan/types.h>
+
+#ifndef likely
+#define likely(x)	__builtin_expect(!!(x), 1)
+#endif
+#ifndef unlikely
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#endif
+#ifndef noinline
+#define noinline	__attribute__((noinline))
+#endif
+#ifndef __always_inline
+#define __always_inline	inline __attribute__((always_inline))
+#endif
+#ifndef container_of
+#define container_of(ptr, type, member)					\
+	((type *)((char *)(ptr) - offsetof(type, member)))
+#endif
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+#ifndef min
+#define min(a, b)							\
+	({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
+#endif
+#ifndef max
+#define max(a, b)							\
+	({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
+#endif
+
+#define KSPAN_HIDDEN	__attribute__((visibility("hidden")))
+
+/* Said before their other declarations, so that no access goes by the GOT. */
+extern struct kspan_heap kspan_heap0 KSPAN_HIDDEN;
+extern struct kspan_regions kspan_no_regions KSPAN_HIDDEN;
+extern struct kspan_arena kspan_no_arena KSPAN_HIDDEN;
+
+/* Memory and bits */
+#define port_memset(p, c, n)	memset(p, c, n)
+#define port_memcpy(d, s, n)	memcpy(d, s, n)
+#define port_strlen(s)		strlen(s)
+#define port_ctz64(x)		((u32)__builtin_ctzll(x))
+#define port_popcount64(x)	((u32)__builtin_popcountll(x))
+
+/* Atomics: one access, not torn, for integers and pointers */
+#define port_load(p)		__atomic_load_n(p, __ATOMIC_RELAXED)
+#define port_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define port_store(p, v)	__atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define port_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define port_add(p, v)		((void)__atomic_fetch_add(p, v, __ATOMIC_RELAXED))
+
+static inline u32 port_or32(u32 *p, u32 mask)
+{
+	return __atomic_fetch_or(p, mask, __ATOMIC_SEQ_CST);
+}
+
+static inline u32 port_andnot32(u32 *p, u32 mask)
+{
+	return __atomic_fetch_and(p, ~mask, __ATOMIC_SEQ_CST);
+}
+
+/**
+ * struct port_lock_t - a mutex of one word
+ * @state: 0 free, 1 taken, 2 taken and somebody may sleep on it
+ * @rank: debug builds: its place in the lock order
+ * @holder: debug builds: identity of the thread that has it
+ *
+ * Held for short, so a waiter spins a little before it sleeps.
+ */
+typedef struct {
+	u32 state;
+#ifdef KSPAN_DEBUG
+	u32 rank;
+	const void *holder;
+#endif
+} port_lock_t;
+
+void port_lock_wait(port_lock_t *lock) KSPAN_HIDDEN;
+void port_lock_wake(port_lock_t *lock) KSPAN_HIDDEN;
+
+#ifdef KSPAN_DEBUG
+void port_lock_taking(port_lock_t *lock) KSPAN_HIDDEN;
+void port_lock_taken(port_lock_t *lock) KSPAN_HIDDEN;
+void port_lock_leaving(port_lock_t *lock) KSPAN_HIDDEN;
+void port_lock_check(port_lock_t *lock) KSPAN_HIDDEN;
+#else
+static inline void port_lock_taking(port_lock_t *lock) { (void)lock; }
+static inline void port_lock_taken(port_lock_t *lock) { (void)lock; }
+static inline void port_lock_leaving(port_lock_t *lock) { (void)lock; }
+static inline void port_lock_check(port_lock_t *lock) { (void)lock; }
+#endif
+
+static inline void port_lock_init(port_lock_t *lock, enum kspan_rank rank)
+{
+	memset(lock, 0, sizeof(*lock));
+#ifdef KSPAN_DEBUG
+	lock->rank = rank;
+#else
+	(void)rank;
+#endif
+}
+
+static inline unsigned long port_lock(port_lock_t *lock)
+{
+	u32 old = 0;
+
+	port_lock_taking(lock);
+	/* pairs with the release in port_unlock() */
+	if (unlikely(!__atomic_compare_exchange_n(&lock->state, &old, 1, false,
+						  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+		port_lock_wait(lock);
+	port_lock_taken(lock);
+	return 0;
+}
+
+static inline void port_unlock(port_lock_t *lock, unsigned long flags)
+{
+	(void)flags;
+	port_lock_leaving(lock);
+	/* pairs with the acquire in port_lock() and port_lock_wait() */
+	if (unlikely(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2))
+		port_lock_wake(lock);
+}
+
+#define port_assert_held(lock)	port_lock_check(lock)
+
+/* Lists */
+typedef struct cds_list_head port_list_t;
+
+#define port_list_init(list)			CDS_INIT_LIST_HEAD(list)
+#define port_list_add(node, list)		cds_list_add(node, list)
+#define port_list_add_tail(node, list)		cds_list_add_tail(node, list)
+#define port_list_del(node)			cds_list_del(node)
+#define port_list_empty(list)			cds_list_empty(list)
+#define port_list_move(node, list)		cds_list_move(node, list)
+#define port_list_first_entry(list, type, member)			\
+	cds_list_first_entry(list, type, member)
+#define port_list_for_each_entry(pos, list, member)			\
+	cds_list_for_each_entry(pos, list, member)
+#define port_list_for_each_entry_safe(pos, tmp, list, member)		\
+	cds_list_for_each_entry_safe(pos, tmp, list, member)
+
+static inline void port_list_move_tail(port_list_t *node, port_list_t *list)
+{
+	cds_list_del(node);
+	cds_list_add_tail(node, list);
+}
+
+/* RCU: rcu.c, or its absence in the malloc library (norcu.c) */
+typedef struct {
+	void *opaque[4];
+} port_rcu_t;
+
+void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head)) KSPAN_HIDDEN;
+void port_rcu_barrier(void) KSPAN_HIDDEN;
+
+/* Time, place, people */
+u64 port_now_ns(void) KSPAN_HIDDEN;
+void port_report(const char *fmt, ...) KSPAN_HIDDEN __attribute__((format(printf, 1, 2)));
+void port_error(struct kspan_heap *heap) KSPAN_HIDDEN;
+void port_heap_start(struct kspan_heap *heap) KSPAN_HIDDEN;
+
+static inline int port_node(void)
+{
+	return 0;
+}
+
+static inline int port_nr_nodes(void)
+{
+	return 1;
+}
+
+static inline void port_set_errno(int e)
+{
+	errno = e;
+}
+
+/* The scavenger's next slow path polls: nobody to wake. */
+static inline void port_kick(struct kspan_heap *heap)
+{
+	(void)heap;
+}
+
+static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
+{
+	(void)p;
+	(void)size;
+	(void)gfp;
+	(void)noscan;
+}
+
+static __always_inline void port_obj_free(const void *p)
+{
+	(void)p;
+}
+
+/**
+ * struct port_slotset - the userspace part of struct kspan_slotset
+ * @cur: where the fast operations find slot 0: @slots, or closed slots while
+ *	frozen and in processes without rseq. Written by the freezer, read by
+ *	every operation inside its restartable sequence.
+ * @slots: slots of the CPUs, KSPAN_SLOT_STRIDE apart; NULL without rseq
+ * @standin: a closed slot whose header may be written: what port_slot_this()
+ *	gives where there is no other
+ * @heap: whose objects the slots hold
+ * @freezer: KSPAN_RANK_FREEZE; held from freeze to thaw, and by a thread that
+ *	gives its slot back
+ * @frozen: set while frozen; written under @freezer, read by the operations on
+ *	threads' slots
+ * @id: place in the threads' arrays of slots, or -1: no caching for threads
+ * @gen: tells this slotset from an earlier one with its @id
+ * @lock: KSPAN_RANK_META; the following
+ * @thread_slot: every slot that a thread has or had
+ * @nthread: how many; only grows
+ * @pool: 1 + index of the first slot without a thread, 0: none
+ */
+struct port_slotset {
+	char *cur;
+	char *slots;
+	struct kspan_slot *standin;
+	struct kspan_heap *heap;
+	port_lock_t freezer;
+	u32 frozen;
+	int id;
+	u64 gen;
+	port_lock_t lock;
+	struct kspan_slot **thread_slot;
+	u32 nthread;
+	u32 pool;
+};
+
+#endif /* KSPAN_PORT_OS_H */
