@@ -51,11 +51,13 @@ ldflags	 := -shared -Wl,-z,relro,-z,now $(if $(SAN),,-Wl,-z,defs) $(san) $(LDFLA
 core	 := $(sort $(wildcard core/*.c))
 uspace	 := $(sort $(wildcard uspace/*.c))
 mallocs	 := $(wildcard uspace/malloc.c uspace/malloc_*.c)
-rcu	 := $(wildcard core/rcu.c uspace/rcu.c)
+api_c	 := $(filter-out $(mallocs) uspace/norcu.c,$(core) $(uspace))
+malloc_c := $(filter-out core/rcu.c uspace/rcu.c,$(core) $(uspace))
+api_o	 := $(api_c:%.c=$(B)/api/%.o)
+malloc_o := $(malloc_c:%.c=$(B)/malloc/%.o)
 
-api_o	 := $(patsubst %.c,$(B)/api/%.o,$(core) $(filter-out $(mallocs),$(uspace)))
-malloc_o := $(patsubst %.c,$(B)/malloc/%.o,$(filter-out $(rcu),$(core) $(uspace)))
-
+# core/ sees neither world; uspace/ sees all that glibc has.
+$(B)/api/uspace/%.o $(B)/malloc/uspace/%.o: cflags += -D_GNU_SOURCE
 # liburcu calls malloc(), so the library that is malloc() does without it, and
 # without the compiler's knowledge of what malloc() does.
 $(malloc_o): cflags += -DKSPAN_MALLOC_LIB
@@ -68,10 +70,10 @@ libs	 := $(B)/libkspan.so $(B)/libkspan.a \
 lib: build/setup-lib $(libs) $(B)/libkspan.so.$(SOVERSION) $(B)/kspan.pc
 
 # A change of compiler or flags rebuilds what it concerns.
+flags	 := $(CC) $(cflags) $(ldflags) $(api_c) $(malloc_c)
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(cflags) $(ldflags) $(api_o) $(malloc_o)' | cmp -s - $@ || \
-		echo '$(CC) $(cflags) $(ldflags) $(api_o) $(malloc_o)' >$@
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 
 define compile
 	@mkdir -p $(@D)
