@@ -19,7 +19,7 @@
 #	--icount          one CPU whose clock counts instructions: one
 #	                  nanosecond of guest time is one guest instruction
 #	--timeout SECONDS for the whole of it, default 600
-#	--log FILE        the guest's console, default build/vm/console.log
+#	--log FILE        the guest's console, default build/vm/SCRIPT.log
 #
 # Exit status: that of the first script that failed; 90 when the kernel
 # complained; 91 when the guest died or hung before the scripts ended.
@@ -35,7 +35,7 @@ state=$top/build/vm
 PATH=$PATH:/usr/sbin:/sbin
 
 modules=() files=() scripts=()
-kver='' append='' smp=4 mem=1G icount='' limit=600 log=$state/console.log tap=''
+kver='' append='' smp=4 mem=1G icount='' limit=600 log='' tap=''
 
 die()
 {
@@ -63,6 +63,7 @@ while [ $# -gt 0 ]; do
 	shift 2
 done
 [ ${#scripts[@]} -gt 0 ] || die "no --script"
+[ "$log" ] || log=$state/$(basename "${scripts[0]}" .sh).log
 for f in "${scripts[@]}" "${modules[@]}"; do
 	[ -f "$f" ] || die "no such file: $f"
 done
