@@ -251,6 +251,7 @@ struct kspan_source kspan_mmap_source = {
 	.get = source_get,
 	.put = source_put,
 	.release = source_release,
+	.grain = KSPAN_ARENA_SIZE,
 	.zeroed = true,
 };
 
@@ -289,13 +290,11 @@ static const struct kspan_config default_config = {
  * the others wait for it. A heap that could not be made stays so until the next
  * request tries again.
  */
-void port_heap_start(struct kspan_heap *heap)
+bool port_heap_start(struct kspan_heap *heap)
 {
 	struct kspan_config config = default_config;
 	unsigned long flags;
 
-	if (heap != &kspan_heap0)
-		return;
 	flags = port_lock(&start_lock);
 	if (!started) {
 		port_slots_start();
@@ -303,4 +302,5 @@ void port_heap_start(struct kspan_heap *heap)
 		started = heap_init(heap, &config) == 0;
 	}
 	port_unlock(&start_lock, flags);
+	return started;
 }

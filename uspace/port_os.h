@@ -173,7 +173,7 @@ void port_rcu_barrier(void) KSPAN_HIDDEN;
 u64 port_now_ns(void) KSPAN_HIDDEN;
 void port_report(const char *fmt, ...) KSPAN_HIDDEN __attribute__((format(printf, 1, 2)));
 void port_error(struct kspan_heap *heap) KSPAN_HIDDEN;
-void port_heap_start(struct kspan_heap *heap) KSPAN_HIDDEN;
+bool port_heap_start(struct kspan_heap *heap) KSPAN_HIDDEN;
 
 static inline int port_node(void)
 {

@@ -26,6 +26,7 @@ void *port_slot_pop_slow(struct kspan_slotset *ss, u32 c) KSPAN_HIDDEN;
 bool port_slot_push_slow(struct kspan_slotset *ss, u32 c, void *obj) KSPAN_HIDDEN;
 u32 port_slot_fill(struct kspan_slotset *ss, u32 c, void **objs, u32 n) KSPAN_HIDDEN;
 u32 port_slot_drain(struct kspan_slotset *ss, u32 c, void **objs, u32 n) KSPAN_HIDDEN;
+void port_slot_open(struct kspan_slotset *ss, u32 c) KSPAN_HIDDEN;
 struct kspan_slot *port_slot_this(struct kspan_slotset *ss) KSPAN_HIDDEN;
 int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap,
 		      gfp_t gfp) KSPAN_HIDDEN;
@@ -35,12 +36,24 @@ struct kspan_slot *port_slotset_slot(struct kspan_slotset *ss, u32 i) KSPAN_HIDD
 void port_slots_freeze(struct kspan_slotset *ss) KSPAN_HIDDEN;
 void port_slots_thaw(struct kspan_slotset *ss) KSPAN_HIDDEN;
 
+/* Whether slots belong to CPUs, for tests and for people. */
+bool port_slots_are_percpu(void) KSPAN_HIDDEN;
+
 /* Known at compile time to be heap0's, so that its layout is constant. */
 static __always_inline bool slotset_is_heap0(const struct kspan_slotset *ss)
 {
 	return __builtin_constant_p((char *)ss == (char *)&kspan_heap0 + KSPAN_HEAP0_SLOTS) &&
 	       (char *)ss == (char *)&kspan_heap0 + KSPAN_HEAP0_SLOTS;
 }
+
+/* TSan must see every access that matters. */
+#if defined(__SANITIZE_THREAD__) && !defined(KSPAN_NO_RSEQ)
+#define KSPAN_NO_RSEQ
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) && !defined(KSPAN_NO_RSEQ)
+#define KSPAN_NO_RSEQ
+#endif
+#endif
 
 #if defined(KSPAN_NO_RSEQ)
 #include "rseq-none.h"

@@ -41,6 +41,14 @@ static inline u32 rseq_drain(struct kspan_slotset *ss, u32 c, void **objs, u64 n
 	return 0;
 }
 
+static inline void rseq_open(struct kspan_slotset *ss, u32 c, char *slots, size_t nbytes)
+{
+	(void)ss;
+	(void)c;
+	(void)slots;
+	(void)nbytes;
+}
+
 static inline u32 rseq_index(void)
 {
 	return 0;

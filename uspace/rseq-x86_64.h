@@ -11,24 +11,27 @@
  *
  * kspan_rseq_cs and kspan_rseq_idx are offsets from the thread pointer: of
  * the two fields of the rseq area that glibc registered, or of a dummy's.
+ * See slots.c.
  */
 #ifndef KSPAN_RSEQ_X86_64_H
 #define KSPAN_RSEQ_X86_64_H
 
 #define RSEQ_ARCH	1
 
-extern ptrdiff_t kspan_rseq_cs KSPAN_HIDDEN;
-extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
+extern void *kspan_rseq_cs KSPAN_HIDDEN;
+extern void *kspan_rseq_idx KSPAN_HIDDEN;
 
-/* Defines the two so that they show the fields of @dummy, a pair of __thread u64. */
-#define RSEQ_OFFSETS_INIT(dummy)					\
-	__asm__(".pushsection .data\n\t"				\
-		".hidden kspan_rseq_cs, kspan_rseq_idx\n\t"		\
-		".globl kspan_rseq_cs, kspan_rseq_idx\n\t"		\
-		".balign 8\n"						\
-		"kspan_rseq_cs:\t.quad " #dummy "@tpoff\n"		\
-		"kspan_rseq_idx:\t.quad " #dummy "@tpoff + 8\n\t"	\
-		".popsection")
+/*
+ * The offset from the thread pointer of a __thread variable that has the
+ * initial-exec model: a constant that the loader knows. Reads no memory of the
+ * thread, so it works before the thread pointer is set.
+ */
+#define RSEQ_TP_OFFSET(var)						\
+	({								\
+		ptrdiff_t _off;						\
+		__asm__("movq " #var "@gottpoff(%%rip), %0" : "=r" (_off)); \
+		_off;							\
+	})
 
 /* The descriptor (label 3) and the way back (label 4), out of line. */
 #define RSEQ_TABLE							\
@@ -197,12 +200,38 @@ empty:
 	return 0;
 }
 
+/*
+ * As slot_open(), but only between @slots and @slots + @nbytes: the closed
+ * slots that a frozen slotset shows cannot be written.
+ */
+static inline void rseq_open(struct kspan_slotset *ss, u32 c, char *slots, size_t nbytes)
+{
+	u64 a, w;
+
+	asm volatile goto(RSEQ_ENTER
+		 "movq %[a], %[w]\n\t"
+		 "subq %[slots], %[w]\n\t"
+		 "cmpq %[nbytes], %[w]\n\t"
+		 "jae %l[done]\n\t"
+		 "cmpq $0, %c[words](%[a],%[c],8)\n\t"
+		 "jne %l[done]\n\t"
+		 "movq %[base], %c[words](%[a],%[c],8)\n"
+		 "2:\n"
+		 : [a] "=&r" (a), [w] "=&r" (w)
+		 : RSEQ_INPUTS(ss), [c] "r" ((u64)c), [base] "r" ((u64)ss->base[c]),
+		   [slots] "r" (slots), [nbytes] "r" (nbytes)
+		 : "memory", "cc"
+		 : done);
+done:
+	return;
+}
+
 /* The index of the running thread's slot; old when the caller looks at it. */
 static inline u32 rseq_index(void)
 {
 	u32 idx;
 
-	asm volatile("movl %%fs:(%1), %0" : "=r" (idx) : "r" (kspan_rseq_idx));
+	asm volatile("movl %%fs:(%1), %0" : "=r" (idx) : "r" (port_load(&kspan_rseq_idx)));
 	return idx;
 }
 

@@ -139,9 +139,33 @@ static u32 possible_cpus(void)
 	return cpulist_end(buf);
 }
 
-/* What the sequences use until rseq is known to work: index 0, never restarted. */
+/*
+ * What the sequences use until rseq is known to work: a descriptor that the
+ * kernel never sees and index 0.
+ */
 __thread u64 kspan_rseq_dummy[2] TLS_IE KSPAN_HIDDEN;
-RSEQ_OFFSETS_INIT(kspan_rseq_dummy);
+
+/*
+ * The offsets must be right when the first malloc() comes, which may be before
+ * any constructor of this library has run. No data relocation that linkers
+ * accept gives a thread variable's offset; the address of an ifunc does: the
+ * loader asks the resolver for it while it relocates the library.
+ */
+static void (*resolve_cs(void))(void)
+{
+	return (void (*)(void))RSEQ_TP_OFFSET(kspan_rseq_dummy);
+}
+
+static void (*resolve_idx(void))(void)
+{
+	return (void (*)(void))(RSEQ_TP_OFFSET(kspan_rseq_dummy) + (ptrdiff_t)sizeof(u64));
+}
+
+static void dummy_cs(void) __attribute__((ifunc("resolve_cs")));
+static void dummy_idx(void) __attribute__((ifunc("resolve_idx")));
+
+void *kspan_rseq_cs = (void *)dummy_cs;
+void *kspan_rseq_idx = (void *)dummy_idx;
 
 /*
  * mm_cid is dense: as many slots are used as threads run at a time. glibc
@@ -174,8 +198,9 @@ static bool rseq_start(void)
 	if (!port.closed)
 		return false;
 	port_store_release(&kspan_heap0.slots.os.cur, port.closed);
-	port_store_release(&kspan_rseq_cs, __rseq_offset + (ptrdiff_t)offsetof(struct rseq, rseq_cs));
-	port_store_release(&kspan_rseq_idx, __rseq_offset + rseq_index_field());
+	port_store_release(&kspan_rseq_idx, (void *)(__rseq_offset + rseq_index_field()));
+	port_store_release(&kspan_rseq_cs,
+			   (void *)(__rseq_offset + (ptrdiff_t)offsetof(struct rseq, rseq_cs)));
 	return true;
 }
 
@@ -211,6 +236,12 @@ __attribute__((constructor(101))) void port_slots_start(void)
 		exit_key_made = !pthread_key_create(&exit_key, port_slots_thread_exit);
 	}
 	port.ready = true;
+}
+
+bool port_slots_are_percpu(void)
+{
+	port_slots_start();
+	return port.rseq;
 }
 
 /* Threads' slots */
@@ -416,6 +447,21 @@ u32 port_slot_drain(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
 	n = slot_drain(ss, slot, c, objs, n);
 	thread_leave(slot);
 	return n;
+}
+
+void port_slot_open(struct kspan_slotset *ss, u32 c)
+{
+	struct kspan_slot *slot;
+
+	if (port.rseq) {
+		rseq_open(ss, c, ss->os.slots, (size_t)port.ncpu << KSPAN_SLOT_SHIFT);
+		return;
+	}
+	slot = thread_enter(ss);
+	if (!slot)
+		return;
+	slot_open(ss, slot, c);
+	thread_leave(slot);
 }
 
 /*
