@@ -19,12 +19,15 @@
  *   port_lock_t, port_lock_init(l, rank), flags = port_lock(l),
  *   port_unlock(l, flags), port_assert_held(l)
  *	short, never slept under, safe against an interrupt of its own CPU
+ *   port_mutex_t, port_mutex_init(m, rank), port_mutex_lock(m), port_mutex_unlock(m)
+ *	sleeps; ranks before every port_lock_t
  *   port_list_t and port_list_*()	circular doubly linked lists
- *   port_rcu_t, port_call_rcu(head, fn), port_rcu_barrier()
+ *   port_rcu_t, port_call_rcu(head, fn), port_rcu_barrier(), port_synchronize_rcu()
  *   port_now_ns()			monotonic time
  *   port_node()			NUMA node of the caller, a hint
  *   port_nr_nodes()			nodes that can ever exist
  *   port_report(fmt, ...)		one line for a person, printf's format
+ *   PORT_SITE				printf's format for a code address
  *   port_error(heap)			after a report of misuse: abort, or go on
  *   port_set_errno(e)		errno where there is one
  *   port_kick(heap)		have heap_scavenge(heap) called before long
@@ -54,11 +57,11 @@
 
 /*
  * The lock order, from the first taken to the last. Debug builds check it.
- * No lock is held while pages are asked of a page source.
+ * No spinning lock is held while pages are asked of a page source.
  */
 enum kspan_rank {
-	KSPAN_RANK_FREEZE,	/* slotset freeze; sleeps */
-	KSPAN_RANK_CACHES,	/* the heap's list of object caches */
+	KSPAN_RANK_CACHES,	/* the heap's list of object caches; sleeps */
+	KSPAN_RANK_FREEZE,	/* the freeze of a slotset; sleeps */
 	KSPAN_RANK_RCU,		/* batches of kspan_free_rcu() */
 	KSPAN_RANK_CENTRAL,	/* one span class (or object cache) on one node */
 	KSPAN_RANK_HEAP,	/* pages, arenas, the region table */

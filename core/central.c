@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Central lists: the spans of one span class on one node, with and without
+ * free objects. After Go's mcentral.go; free is explicit here, so a span comes
+ * back to the partial list when its first object does, and goes to the heap
+ * when its last one does. See alloc.c.
+ */
+#include <kspan/heap.h>
+
+/* Objects of @size bytes in @npages pages. */
+static u32 objects_in(u32 npages, u32 size)
+{
+	return pages_to_bytes(npages) / size;
+}
+
+/**
+ * central_init - make an empty central list
+ * @central: which
+ * @heap: its heap
+ * @size: bytes per object; 0 for a stack that stays closed
+ * @pclass: page class of its spans
+ * @stack: the stack its objects are cached on
+ * @node: NUMA node
+ *
+ * The span geometry is that of the size class; an object cache sets its own
+ * afterwards.
+ */
+void central_init(struct kspan_central *central, struct kspan_heap *heap, u32 size,
+		  u32 pclass, u32 stack, int node)
+{
+	port_memset(central, 0, sizeof(*central));
+	port_lock_init(&central->lock, KSPAN_RANK_CENTRAL);
+	port_list_init(&central->partial);
+	port_list_init(&central->full);
+	central->heap = heap;
+	central->pclass = pclass;
+	central->stack = stack;
+	central->nodeid = node;
+	central->size = size;
+	if (!size)
+		return;
+	central->magic = kspan_class_to_magic[size_to_class(size)];
+	central->npages = kspan_class_to_npages[size_to_class(size)];
+	central->align = kspan_class_to_span_align[size_to_class(size)];
+	central->nobjs = objects_in(central->npages, size);
+	central->noscan = pclass == KSPAN_PC_TINY || (pclass & 1);
+}
+
+/* What a new span needs besides itself. */
+static bool central_span_extras(struct kspan_central *central, struct kspan_span *span,
+				gfp_t gfp)
+{
+	struct kspan_heap *heap = central->heap;
+	bool big = central->nobjs > 128;
+
+	if (central->pclass == KSPAN_PC_TINY) {
+		span->marks = fix_alloc(&heap->fix[FIX_MARKS], gfp);
+		if (!span->marks)
+			return false;
+	}
+	if (heap->checked) {
+		span->sites = fix_alloc(&heap->fix[big ? FIX_SITES_BIG : FIX_SITES_SMALL],
+					gfp);
+		if (!span->sites)
+			return false;
+	}
+	return true;
+}
+
+/* A new span, all its objects free, on no list yet. */
+static struct kspan_span *central_grow(struct kspan_central *central, gfp_t gfp)
+{
+	struct kspan_span *span;
+
+	span = heap_span_alloc(central->heap, central->npages, central->align,
+			       central->nobjs, central->pclass, central->nodeid, gfp);
+	if (!span)
+		return NULL;
+	span->nobjs = central->nobjs;	/* heap_span_free() goes by it */
+	if (!central_span_extras(central, span, gfp)) {
+		span->central = central;
+		heap_span_free(central->heap, span);
+		return NULL;
+	}
+	if (central->cache)
+		objcache_span_init(central, span);
+	span_init(span, central);
+	return span;
+}
+
+/* In a checked heap: who has it. */
+static void central_note_sites(struct kspan_span *span, void **objs, u32 n, uintptr_t caller)
+{
+	u32 i;
+	bool exact;
+
+	if (!span->sites)
+		return;
+	for (i = 0; i < n; i++)
+		port_store(&span->sites[span_index(span, (uintptr_t)objs[i], &exact)], caller);
+}
+
+/* Take up to @n objects from the spans at hand. */
+static u32 central_take_locked(struct kspan_central *central, void **objs, u32 n,
+			       uintptr_t caller)
+{
+	u32 got = 0;
+
+	port_assert_held(&central->lock);
+	while (got < n && !port_list_empty(&central->partial)) {
+		struct kspan_span *span = port_list_first_entry(&central->partial,
+								struct kspan_span, node);
+		u32 took = span_take(span, objs + got, n - got);
+
+		central_note_sites(span, objs + got, took, caller);
+		got += took;
+		if (!span->nfree) {
+			span_set_state(span, SPAN_FULL);
+			port_list_move(&span->node, &central->full);
+		}
+	}
+	central->nout += got;
+	central->nrefill += got != 0;
+	return got;
+}
+
+/**
+ * central_take - take a batch of objects for a CPU's cache or for a caller
+ * @central: of their class
+ * @objs: where to put them
+ * @n: how many at most
+ * @gfp: may it sleep
+ * @caller: for whom, kept in a checked heap
+ *
+ * Fills from the spans at hand; only when there is no object at all does the
+ * heap give a new span.
+ *
+ * Context: no lock held.
+ * Return: how many, at least 1; 0 when there is no memory.
+ */
+u32 central_take(struct kspan_central *central, void **objs, u32 n, gfp_t gfp,
+		 uintptr_t caller)
+{
+	unsigned long flags = port_lock(&central->lock);
+	u32 got = central_take_locked(central, objs, n, caller);
+
+	while (!got) {
+		struct kspan_span *span;
+
+		port_unlock(&central->lock, flags);
+		span = central_grow(central, gfp);
+		if (!span)
+			return 0;
+		flags = port_lock(&central->lock);
+		port_list_add_tail(&span->node, &central->partial);
+		central->nspan++;
+		got = central_take_locked(central, objs, n, caller);
+	}
+	port_unlock(&central->lock, flags);
+	return got;
+}
+
+/* The central of the span that @obj lies in, or NULL. */
+static struct kspan_central *central_of(struct kspan_heap *heap, void *obj,
+					struct kspan_span **span)
+{
+	*span = pagemap_span(heap, (uintptr_t)obj);
+	return *span ? port_load_acquire(&(*span)->central) : NULL;
+}
+
+/*
+ * Put one object back into its span. A span whose last object it was goes to
+ * *@empty. Returns the kind of misuse, or -1 when all is well.
+ */
+static int central_put_one(struct kspan_central *central, struct kspan_span *span, void *obj,
+			   port_list_t *empty)
+{
+	bool exact;
+	u32 idx = span_index(span, (uintptr_t)obj, &exact);
+
+	port_assert_held(&central->lock);
+	if (!exact || idx >= span->nobjs)
+		return KSPAN_INTERIOR_FREE;
+	if (!span_put(span, idx))
+		return KSPAN_DOUBLE_FREE;
+	central->nout--;
+	if (span->nfree == span->nobjs) {
+		port_list_move(&span->node, empty);
+		central->nspan--;
+	} else if (span->nfree == 1) {
+		span_set_state(span, SPAN_PARTIAL);
+		port_list_move(&span->node, &central->partial);
+	}
+	return -1;
+}
+
+/* Spans that became empty go to the heap, or wait there for a grace period. */
+static void central_free_empty(struct kspan_heap *heap, port_list_t *empty)
+{
+	struct kspan_span *span, *tmp;
+
+	port_list_for_each_entry_safe(span, tmp, empty, node) {
+		port_list_del(&span->node);
+		if (span->central->cache)
+			objcache_span_free(span->central, span);
+		else
+			heap_span_free(heap, span);
+	}
+}
+
+/*
+ * Put the objects that belong to the same central as objs[0], under one lock,
+ * up to the first wrong one. Returns how many were dealt with.
+ */
+static u32 central_put_run(struct kspan_heap *heap, void **objs, u32 n, int *misuse)
+{
+	struct kspan_span *span;
+	struct kspan_central *central = central_of(heap, objs[0], &span);
+	port_list_t empty;
+	unsigned long flags;
+	u32 i = 0;
+
+	if (!central) {
+		*misuse = KSPAN_DOUBLE_FREE;	/* of an object whose span is gone */
+		return 1;
+	}
+	*misuse = -1;
+	port_list_init(&empty);
+	flags = port_lock(&central->lock);
+	central->nflush++;
+	do {
+		/* again, under the lock: a wild pointer's span may be on its way out */
+		if (pagemap_span(heap, (uintptr_t)objs[i]) != span ||
+		    span->nfree == span->nobjs)
+			*misuse = KSPAN_DOUBLE_FREE;
+		else
+			*misuse = central_put_one(central, span, objs[i], &empty);
+		i++;
+	} while (*misuse < 0 && i < n && central_of(heap, objs[i], &span) == central);
+	port_unlock(&central->lock, flags);
+	central_free_empty(heap, &empty);
+	return i;
+}
+
+/**
+ * central_put - put objects back into their spans, wherever those are
+ * @heap: theirs
+ * @objs: objects of any classes; best of one
+ * @n: how many
+ * @caller: who freed them, 0 if it is not known
+ *
+ * Wrong frees that the fast path let into a cache are found and reported here:
+ * they change nothing.
+ *
+ * Context: no lock held; any that may take a spinlock.
+ */
+void central_put(struct kspan_heap *heap, void **objs, u32 n, uintptr_t caller)
+{
+	while (n) {
+		int misuse;
+		u32 done = central_put_run(heap, objs, n, &misuse);
+
+		if (misuse >= 0)
+			heap_misuse(heap, misuse, objs[done - 1], caller);
+		objs += done;
+		n -= done;
+	}
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The page allocator: which pages of the arenas are free.
+ *
+ * First fit by address over one bitmap per arena, with summaries above, the
+ * shape of Go's mpagealloc.go since 1.14: low addresses fill up, high ones
+ * drain and can go back. A summary is an upper bound of the longest free run:
+ * freeing raises it, a search that fails lowers it to what it saw, so nobody
+ * ever recomputes one for its own sake. Runs do not cross arenas; what is
+ * longer than an arena gets a mapping to itself (heap.c). Everything here
+ * happens under the heap's lock. See alloc.c.
+ */
+#include <kspan/heap.h>
+
+#define GROUP_ARENAS	(1u << KSPAN_GROUP_SHIFT)
+#define NO_PAGE		KSPAN_ARENA_PAGES
+
+/* Bit maps of KSPAN_ARENA_PAGES bits. */
+
+/* First bit at or after @pos whose value is @value; NO_PAGE if none. */
+static u32 map_next(const u64 *map, u32 pos, bool value)
+{
+	u64 invert = value ? 0 : ~0ull;
+	u32 word;
+	u64 bits;
+
+	if (pos >= KSPAN_ARENA_PAGES)
+		return NO_PAGE;
+	word = pos / 64;
+	bits = (map[word] ^ invert) & (~0ull << (pos % 64));
+	while (!bits) {
+		if (++word == KSPAN_ARENA_WORDS)
+			return NO_PAGE;
+		bits = map[word] ^ invert;
+	}
+	return word * 64 + port_ctz64(bits);
+}
+
+/* The bits of map word @word that lie in @first .. @first + @n - 1. */
+static u64 map_mask(u32 word, u32 first, u32 n)
+{
+	u32 lo = word * 64;
+	u64 mask = ~0ull;
+
+	if (first > lo)
+		mask <<= first - lo;
+	if (first + n < lo + 64)
+		mask &= ~0ull >> (lo + 64 - first - n);
+	return mask;
+}
+
+static void map_set(u64 *map, u32 first, u32 n)
+{
+	u32 word;
+
+	for (word = first / 64; word <= (first + n - 1) / 64; word++)
+		map[word] |= map_mask(word, first, n);
+}
+
+/* Clear the range; how many of its bits were set. */
+static u32 map_clear(u64 *map, u32 first, u32 n)
+{
+	u32 word, count = 0;
+
+	for (word = first / 64; word <= (first + n - 1) / 64; word++) {
+		u64 mask = map_mask(word, first, n);
+
+		count += port_popcount64(map[word] & mask);
+		map[word] &= ~mask;
+	}
+	return count;
+}
+
+/* Room for one more arena; takes and drops the heap's lock. */
+static bool pages_has_room(struct kspan_heap *heap, u32 *cap)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	bool room = heap->pages.n < heap->pages.cap;
+
+	*cap = heap->pages.cap;
+	port_unlock(&heap->lock, flags);
+	return room;
+}
+
+/* Move the arrays to @mem, which has room for @cap arenas. */
+static void pages_move(struct kspan_pages *pages, void *mem, u32 cap)
+{
+	struct kspan_arena **arena = mem;
+	u16 *maxrun = (u16 *)(arena + cap);
+	u16 *groupmax = maxrun + cap;
+
+	if (pages->n) {
+		port_memcpy(arena, pages->arena, pages->n * sizeof(*arena));
+		port_memcpy(maxrun, pages->maxrun, pages->n * sizeof(*maxrun));
+		port_memcpy(groupmax, pages->groupmax,
+			    ((pages->n + GROUP_ARENAS - 1) >> KSPAN_GROUP_SHIFT) *
+			    sizeof(*groupmax));
+	}
+	pages->arena = arena;
+	pages->maxrun = maxrun;
+	pages->groupmax = groupmax;
+	pages->cap = cap;
+}
+
+/**
+ * pages_reserve - make room for one more arena in the summaries
+ * @heap: whose
+ * @gfp: may it sleep
+ *
+ * Context: no lock held. Growth doubles, and the old arrays stay with the
+ * heap's metadata, so that all of them together are smaller than the new ones.
+ * Two callers may share the room of one: pages_insert_arena() copes.
+ * Return: false when there is no memory.
+ */
+bool pages_reserve(struct kspan_heap *heap, gfp_t gfp)
+{
+	u32 cap, old;
+
+	while (!pages_has_room(heap, &old)) {
+		size_t got;
+		unsigned long flags;
+		void *mem;
+
+		cap = old ? 2 * old : 2 * GROUP_ARENAS;
+		mem = heap_meta_get(heap, cap * (sizeof(void *) + 2 * sizeof(u16)), gfp, &got);
+		if (!mem)
+			return false;
+		flags = port_lock(&heap->lock);
+		if (heap->pages.cap < cap)
+			pages_move(&heap->pages, mem, cap);
+		port_unlock(&heap->lock, flags);
+	}
+	return true;
+}
+
+static void pages_refresh_group(struct kspan_pages *pages, u32 group)
+{
+	u32 i, end = (group + 1) << KSPAN_GROUP_SHIFT;
+	u16 max = 0;
+
+	if (end > pages->n)
+		end = pages->n;
+	for (i = group << KSPAN_GROUP_SHIFT; i < end; i++)
+		if (pages->maxrun[i] > max)
+			max = pages->maxrun[i];
+	pages->groupmax[group] = max;
+}
+
+/**
+ * pages_insert_arena - enter an arena, so far without pages, by its address
+ * @pages: where
+ * @arena: with base set
+ *
+ * Context: the heap's lock is held.
+ * Return: false when there is no room (two callers reserved the same).
+ */
+bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
+{
+	u32 i, pos = pages->n;
+
+	if (pages->n == pages->cap)
+		return false;
+	while (pos && pages->arena[pos - 1]->base > arena->base) {
+		pages->arena[pos] = pages->arena[pos - 1];
+		pages->arena[pos]->index = pos;
+		pages->maxrun[pos] = pages->maxrun[pos - 1];
+		pos--;
+	}
+	pages->arena[pos] = arena;
+	pages->maxrun[pos] = 0;
+	arena->index = pos;
+	pages->n++;
+	for (i = pos >> KSPAN_GROUP_SHIFT; i <= (pages->n - 1) >> KSPAN_GROUP_SHIFT; i++)
+		pages_refresh_group(pages, i);
+	return true;
+}
+
+/* A free run of @run pages is in @arena now. */
+static void pages_raise(struct kspan_pages *pages, struct kspan_arena *arena, u32 run)
+{
+	u32 group = arena->index >> KSPAN_GROUP_SHIFT;
+
+	if (pages->maxrun[arena->index] < run)
+		pages->maxrun[arena->index] = run;
+	if (pages->groupmax[group] < run)
+		pages->groupmax[group] = run;
+}
+
+/* Lowest fitting run; or NO_PAGE, and the longest run in *@longest. */
+static u32 arena_find(const struct kspan_arena *arena, u32 npages, u32 align, u32 *longest)
+{
+	u32 pos = 0;
+
+	*longest = 0;
+	while ((pos = map_next(arena->free, pos, true)) != NO_PAGE) {
+		u32 end = map_next(arena->free, pos, false);
+		u32 start = (pos + align - 1) & ~(align - 1);
+
+		if (start + npages <= end)
+			return start;
+		if (end - pos > *longest)
+			*longest = end - pos;
+		pos = end;
+	}
+	return NO_PAGE;
+}
+
+/* Take free pages for a span. */
+static void arena_take(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+		       u32 npages, bool *needzero)
+{
+	map_clear(arena->free, first, npages);
+	map_clear(arena->idle, first, npages);
+	pages->nreleased -= map_clear(arena->released, first, npages);
+	*needzero = map_clear(arena->dirty, first, npages) != 0;
+	pages->nfree -= npages;
+	pages->ninuse += npages;
+}
+
+static u32 pages_find_in_group(struct kspan_pages *pages, u32 group, u32 npages, u32 align,
+			       int node, u32 *index)
+{
+	u32 i, end = (group + 1) << KSPAN_GROUP_SHIFT;
+
+	if (end > pages->n)
+		end = pages->n;
+	for (i = group << KSPAN_GROUP_SHIFT; i < end; i++) {
+		u32 longest, first;
+
+		if (pages->maxrun[i] < npages ||
+		    (node >= 0 && pages->arena[i]->nodeid != node))
+			continue;
+		first = arena_find(pages->arena[i], npages, align, &longest);
+		if (first != NO_PAGE) {
+			*index = i;
+			return first;
+		}
+		pages->maxrun[i] = longest;
+	}
+	pages_refresh_group(pages, group);
+	return NO_PAGE;
+}
+
+/**
+ * pages_alloc - take a run of free pages
+ * @pages: from these
+ * @npages: length, 1 .. KSPAN_ARENA_PAGES
+ * @align: alignment in pages, a power of two up to KSPAN_ARENA_PAGES
+ * @node: NUMA node, or -1 for any
+ * @needzero: set to whether any of it may not read as zero
+ *
+ * Context: the heap's lock is held.
+ * Return: the address, or 0 when no run fits.
+ */
+uintptr_t pages_alloc(struct kspan_pages *pages, u32 npages, u32 align, int node,
+		      bool *needzero)
+{
+	u32 group, ngroups = (pages->n + GROUP_ARENAS - 1) >> KSPAN_GROUP_SHIFT;
+
+	for (group = 0; group < ngroups; group++) {
+		u32 index, first;
+
+		if (pages->groupmax[group] < npages)
+			continue;
+		first = pages_find_in_group(pages, group, npages, align, node, &index);
+		if (first == NO_PAGE)
+			continue;
+		arena_take(pages, pages->arena[index], first, npages, needzero);
+		return pages->arena[index]->base + pages_to_bytes(first);
+	}
+	return 0;
+}
+
+/* Put pages that were nobody's into the free map and the summaries. */
+static void arena_add_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+			   u32 npages)
+{
+	u32 lo = first, hi;
+
+	map_set(arena->free, first, npages);
+	pages->nfree += npages;
+	while (lo && arena->free[(lo - 1) / 64] >> ((lo - 1) % 64) & 1)
+		lo--;
+	hi = map_next(arena->free, first + npages, false);
+	pages_raise(pages, arena, hi - lo);
+}
+
+/**
+ * pages_free - give back the pages of a span, or add new ones
+ * @pages: to these
+ * @arena: where they lie
+ * @first: first page
+ * @npages: length
+ * @dirty: they may not read as zero
+ *
+ * Context: the heap's lock is held. The caller accounts for ninuse.
+ */
+void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+		u32 npages, bool dirty)
+{
+	if (dirty)
+		map_set(arena->dirty, first, npages);
+	arena_add_free(pages, arena, first, npages);
+}
+
+/**
+ * pages_extend - take the pages that follow a span, if they are free
+ * @pages: from these
+ * @arena: where the span lies
+ * @first: the page after it
+ * @npages: how many
+ * @needzero: set to whether any of them may not read as zero
+ *
+ * Context: the heap's lock is held.
+ */
+bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+		  u32 npages, bool *needzero)
+{
+	if (first + npages > KSPAN_ARENA_PAGES ||
+	    map_next(arena->free, first, false) < first + npages)
+		return false;
+	arena_take(pages, arena, first, npages, needzero);
+	return true;
+}
+
+/**
+ * pages_take_idle - take a run of pages whose memory the system could have
+ * @pages: from these
+ * @cursor: arena to look at first; advanced. Start with 0.
+ * @all: not only those that were free at the last epoch already
+ * @addr: set to the run's address
+ *
+ * The pages are nobody's (nmoving) until pages_put_released() or until the
+ * caller has put them to the source.
+ *
+ * Context: the heap's lock is held.
+ * Return: length in pages; 0 when there are no more.
+ */
+u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, uintptr_t *addr)
+{
+	for (; *cursor < pages->n; (*cursor)++) {
+		struct kspan_arena *arena = pages->arena[*cursor];
+		u64 map[KSPAN_ARENA_WORDS];
+		u32 i, first, n;
+
+		for (i = 0; i < KSPAN_ARENA_WORDS; i++)
+			map[i] = arena->free[i] & ~arena->released[i] &
+				 (all ? ~0ull : arena->idle[i]);
+		first = map_next(map, 0, true);
+		if (first == NO_PAGE)
+			continue;
+		n = map_next(map, first, false) - first;
+		map_clear(arena->free, first, n);
+		map_clear(arena->idle, first, n);
+		map_clear(arena->dirty, first, n);
+		pages->nfree -= n;
+		pages->nmoving += n;
+		*addr = arena->base + pages_to_bytes(first);
+		return n;
+	}
+	return 0;
+}
+
+/* Pages of pages_take_idle() come back, their memory released. Heap's lock held. */
+void pages_put_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+			u32 npages)
+{
+	map_set(arena->released, first, npages);
+	pages->nreleased += npages;
+	pages->nmoving -= npages;
+	arena_add_free(pages, arena, first, npages);
+}
+
+/**
+ * pages_age - begin a scavenger epoch: what is free now is idle from here on
+ * @pages: these
+ *
+ * Context: the heap's lock is held.
+ * Return: whether there is anything for the next epoch to give back.
+ */
+bool pages_age(struct kspan_pages *pages)
+{
+	u64 any = 0;
+	u32 i, w;
+
+	for (i = 0; i < pages->n; i++) {
+		struct kspan_arena *arena = pages->arena[i];
+
+		for (w = 0; w < KSPAN_ARENA_WORDS; w++) {
+			arena->idle[w] = arena->free[w] & ~arena->released[w];
+			any |= arena->idle[w];
+		}
+	}
+	return any != 0;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * From an address to its page's class and span, without a lock.
+ *
+ * A table indexed by address >> 22 gives the arena, the arena has a class byte
+ * and a span pointer per page: two dependent loads for free(). The table
+ * covers the range of addresses that the heap has met, and is replaced by a
+ * larger one when the heap meets others: so it costs what the heap's spread
+ * costs, needs no knowledge of where memory can be (physical memory added
+ * after boot, a limit on address space), and is the same in both worlds.
+ * See alloc.c.
+ */
+#include <kspan/heap.h>
+
+#define REGIONS_MIN	256	/* entries of the first table: 1 GiB */
+
+struct kspan_arena kspan_no_arena;
+struct kspan_regions kspan_no_regions;
+
+static bool regions_cover(const struct kspan_regions *regions, uintptr_t lo, uintptr_t hi)
+{
+	return lo >= regions->lo && hi - regions->lo < regions->n;
+}
+
+/* Copy @old into @new, which covers a larger range. */
+static void regions_copy(struct kspan_regions *new, const struct kspan_regions *old)
+{
+	uintptr_t i;
+
+	for (i = 0; i < new->n; i++)
+		new->arena[i] = &kspan_no_arena;
+	for (i = 0; i < old->n; i++)
+		new->arena[old->lo + i - new->lo] = old->arena[i];
+}
+
+/*
+ * The range of a table that is to cover @lo..@hi too: at least twice the old
+ * one, with the room on the side that the heap grows to.
+ */
+static void regions_range(const struct kspan_regions *old, uintptr_t lo, uintptr_t hi,
+			  uintptr_t *first, uintptr_t *n)
+{
+	uintptr_t need, room;
+
+	*first = lo;
+	if (old->n) {
+		if (old->lo < lo)
+			*first = old->lo;
+		if (old->lo + old->n - 1 > hi)
+			hi = old->lo + old->n - 1;
+	}
+	need = hi - *first + 1;
+	*n = need > 2 * old->n ? need : 2 * old->n;
+	if (*n < REGIONS_MIN)
+		*n = REGIONS_MIN;
+	room = *n - need;
+	if (!old->n)
+		room /= 2;
+	else if (lo >= old->lo)
+		room = 0;
+	*first -= room < *first ? room : *first;
+}
+
+/* Have a table that covers @lo..@hi. Takes and drops the heap's lock. */
+static bool regions_grow(struct kspan_heap *heap, uintptr_t lo, uintptr_t hi, gfp_t gfp)
+{
+	struct kspan_regions *old, *new;
+	uintptr_t first, n;
+	unsigned long flags;
+	size_t nbytes, got;
+
+	for (;;) {
+		flags = port_lock(&heap->lock);
+		old = heap->regions;
+		port_unlock(&heap->lock, flags);
+		if (regions_cover(old, lo, hi))
+			return true;
+
+		regions_range(old, lo, hi, &first, &n);
+		nbytes = sizeof(*new) + n * sizeof(new->arena[0]);
+		new = heap_meta_get(heap, nbytes, gfp, &got);
+		if (!new)
+			return false;
+		new->lo = first;
+		new->n = n;
+		new->bytes = nbytes;
+
+		flags = port_lock(&heap->lock);
+		if (old == heap->regions) {
+			new->old = old;
+			regions_copy(new, old);
+			/* pairs with the acquire load in pagemap_arena() */
+			port_store_release(&heap->regions, new);
+		}
+		port_unlock(&heap->lock, flags);
+	}
+}
+
+/*
+ * Give region number @r an arena; one that is not huge also goes to the page
+ * allocator. False when another caller was first, or took the room there.
+ * Takes and drops the heap's lock.
+ */
+static bool regions_add_arena(struct kspan_heap *heap, uintptr_t r, struct kspan_arena *arena)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	struct kspan_regions *regions = heap->regions;
+	bool mine = regions->arena[r - regions->lo] == &kspan_no_arena;
+
+	if (mine && !arena->huge) {
+		arena->base = r << KSPAN_ARENA_SHIFT;
+		mine = pages_insert_arena(&heap->pages, arena);
+	}
+	if (mine)
+		port_store_release(&regions->arena[r - regions->lo], arena);
+	port_unlock(&heap->lock, flags);
+	return mine;
+}
+
+/*
+ * One arena structure for the many regions of a large span that has a mapping
+ * to itself, so that a pointer into any part of it is recognised.
+ */
+static bool pagemap_cover_huge(struct kspan_heap *heap, uintptr_t lo, uintptr_t hi, gfp_t gfp)
+{
+	struct kspan_arena *arena = fix_alloc(&heap->fix[FIX_ARENA], gfp);
+	uintptr_t r;
+
+	if (!arena)
+		return false;
+	arena->huge = true;
+	arena->base = lo << KSPAN_ARENA_SHIFT;
+	for (r = lo; r <= hi; r++)
+		regions_add_arena(heap, r, arena);
+	return true;
+}
+
+/* Try to give region number @r an arena; false when there is no memory. */
+static bool pagemap_cover_region(struct kspan_heap *heap, uintptr_t r, gfp_t gfp)
+{
+	struct kspan_arena *arena;
+
+	if (!pages_reserve(heap, gfp))
+		return false;
+	arena = fix_alloc(&heap->fix[FIX_ARENA], gfp);
+	if (!arena)
+		return false;
+	if (!regions_add_arena(heap, r, arena))
+		fix_free(&heap->fix[FIX_ARENA], arena);
+	return true;
+}
+
+/**
+ * pagemap_cover - have the map know of new memory
+ * @heap: whose
+ * @addr: start of the memory
+ * @nbytes: its length
+ * @huge: it will be one large span that has the mapping for itself
+ * @gfp: may it sleep
+ *
+ * Context: no lock held.
+ * Return: whether every page of it now has an arena; what was made before a
+ * failure stays and serves later.
+ */
+bool pagemap_cover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, bool huge,
+		   gfp_t gfp)
+{
+	uintptr_t lo = addr >> KSPAN_ARENA_SHIFT;
+	uintptr_t hi = (addr + nbytes - 1) >> KSPAN_ARENA_SHIFT;
+	uintptr_t r;
+
+	if (!regions_grow(heap, lo, hi, gfp))
+		return false;
+	if (huge)
+		return pagemap_cover_huge(heap, lo, hi, gfp);
+	for (r = lo; r <= hi; r++)
+		while (pagemap_arena(heap, r << KSPAN_ARENA_SHIFT) == &kspan_no_arena)
+			if (!pagemap_cover_region(heap, r, gfp))
+				return false;
+	return true;
+}
+
+static void pagemap_write(struct kspan_heap *heap, struct kspan_span *span,
+			  struct kspan_span *value, u8 pclass)
+{
+	struct kspan_arena *arena = pagemap_arena(heap, span->start);
+	u32 first = addr_to_page(span->start);
+	u32 i, n = span->npages;
+
+	port_assert_held(&heap->lock);
+	if (n > KSPAN_ARENA_PAGES)
+		n = KSPAN_ARENA_PAGES;	/* huge: all its regions share the arena */
+	for (i = first; i < first + n; i++) {
+		port_store(&arena->span[i], value);
+		port_store(&arena->pclass[i], pclass);
+	}
+}
+
+/* Enter @span for all its pages. The heap's lock is held. */
+void pagemap_set(struct kspan_heap *heap, struct kspan_span *span)
+{
+	pagemap_write(heap, span, span, span->pclass);
+}
+
+/* Remove @span from all its pages. The heap's lock is held. */
+void pagemap_clear(struct kspan_heap *heap, struct kspan_span *span)
+{
+	pagemap_write(heap, span, NULL, KSPAN_PC_NONE);
+}
+
+/*
+ * Forget a huge span's mapping, which is about to go back to the source. The
+ * heap's lock is held.
+ */
+void pagemap_uncover(struct kspan_heap *heap, struct kspan_span *span)
+{
+	struct kspan_regions *regions = heap->regions;
+	uintptr_t lo = span->start >> KSPAN_ARENA_SHIFT;
+	uintptr_t hi = (span->start + pages_to_bytes(span->npages) - 1) >> KSPAN_ARENA_SHIFT;
+	uintptr_t r;
+
+	port_assert_held(&heap->lock);
+	for (r = lo; r <= hi; r++)
+		port_store_release(&regions->arena[r - regions->lo], &kspan_no_arena);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The scavenger: idle pages go back to the system.
+ *
+ * Time is cut into epochs. A page that was free at the start of an epoch and
+ * still is at its end goes back: so after one to two epochs without use. Pages
+ * are nobody's while the system is called, so no lock is held then. The port
+ * calls heap_scavenge() some time after port_kick(): a deferrable work in the
+ * kernel, the next slow path in a program. See alloc.c.
+ */
+#include <kspan/heap.h>
+
+/* Return a run of pages: memory only, or, where that cannot be, the pages. */
+static void release_run(struct kspan_heap *heap, uintptr_t addr, u32 npages)
+{
+	struct kspan_source *source = heap->config.source;
+	struct kspan_arena *arena = pagemap_arena(heap, addr);
+	size_t nbytes = pages_to_bytes(npages);
+	unsigned long flags;
+	bool kept = source->release;
+
+	if (!kept)
+		source->put(source, (void *)addr, nbytes);
+	else
+		source->release(source, (void *)addr, nbytes);
+	flags = port_lock(&heap->lock);
+	if (kept) {
+		pages_put_released(&heap->pages, arena, addr_to_page(addr), npages);
+	} else {
+		heap->pages.nmoving -= npages;
+		heap->sys_bytes -= nbytes;
+	}
+	heap->nscavenged_bytes += nbytes;
+	port_unlock(&heap->lock, flags);
+}
+
+/**
+ * heap_release - give idle pages back to the system
+ * @heap: whose
+ * @all: every free page, not only those that were idle for an epoch
+ *
+ * Context: no lock held; does not sleep.
+ * Return: bytes given back.
+ */
+size_t heap_release(struct kspan_heap *heap, bool all)
+{
+	size_t nbytes = 0;
+	u32 npages, cursor = 0;
+
+	for (;;) {
+		uintptr_t addr;
+		unsigned long flags = port_lock(&heap->lock);
+
+		npages = pages_take_idle(&heap->pages, &cursor, all, &addr);
+		port_unlock(&heap->lock, flags);
+		if (!npages)
+			break;
+		release_run(heap, addr, npages);
+		nbytes += pages_to_bytes(npages);
+	}
+	if (nbytes) {
+		unsigned long flags = port_lock(&heap->lock);
+
+		heap->nrelease++;
+		port_unlock(&heap->lock, flags);
+	}
+	return nbytes;
+}
+
+/**
+ * heap_scavenge - end an epoch if it is over
+ * @heap: whose
+ *
+ * Context: no lock held; does not sleep. Costs a look at the clock when it is
+ * not time.
+ */
+void heap_scavenge(struct kspan_heap *heap)
+{
+	u64 epoch = (u64)heap->config.epoch_ms * 1000000;
+	u64 now = port_now_ns();
+	unsigned long flags;
+	bool due, more;
+
+	if (!epoch || now - port_load(&heap->epoch_ns) < epoch)
+		return;
+	flags = port_lock(&heap->lock);
+	due = now - heap->epoch_ns >= epoch;
+	if (due)
+		port_store(&heap->epoch_ns, now);
+	port_unlock(&heap->lock, flags);
+	if (!due)
+		return;	/* somebody else does it */
+
+	heap_release(heap, false);
+	flags = port_lock(&heap->lock);
+	more = pages_age(&heap->pages);
+	port_unlock(&heap->lock, flags);
+	if (more)
+		port_kick(heap);
+}
+
+/**
+ * heap_release_memory - give back all that can be given back
+ * @heap: whose
+ *
+ * Context: process; sleeps.
+ * Return: bytes given back.
+ */
+size_t heap_release_memory(struct kspan_heap *heap)
+{
+	cache_drain(heap, &heap->slots);
+	objcache_drain_all(heap);
+	return heap_release(heap, true);
+}
+
+/**
+ * heap_within_limit - may the heap use @nbytes more
+ * @heap: which
+ * @nbytes: about to be taken from the free pages or from the system
+ *
+ * Near the soft limit idle memory goes back first; the hard one is kept.
+ *
+ * Context: no lock held; does not sleep.
+ */
+bool heap_within_limit(struct kspan_heap *heap, size_t nbytes)
+{
+	size_t soft = port_load(&heap->config.limit_soft);
+	size_t hard = port_load(&heap->config.limit_hard);
+	size_t least = soft && (!hard || soft < hard) ? soft : hard;
+	size_t used;
+
+	if (likely(!least))
+		return true;
+	used = pages_to_bytes(port_load(&heap->pages.ninuse)) +
+	       port_load(&heap->meta_bytes) + nbytes;
+	if (used + pages_to_bytes(port_load(&heap->pages.nfree) -
+				  port_load(&heap->pages.nreleased)) > least)
+		heap_release(heap, true);
+	return !hard || used <= hard;
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The verifier: proves the invariants of the structures.
+ *
+ *  - an object is in exactly one place: with the caller, on one stack, or free
+ *    in its span's bitmap;
+ *  - span.nfree == popcount(span.free); a span is on exactly the list that its
+ *    state names;
+ *  - nspan * nobjs - nout == sum of nfree, for each central list;
+ *  - a page belongs to one span or to the page allocator, never to both, and
+ *    the summaries are upper bounds of what they sum up;
+ *  - sys_bytes == pages in spans + free pages + pages on their way + metadata.
+ *
+ * Stacks are frozen meanwhile. Central lists are looked at one by one under
+ * their locks, the pages under the heap's. See alloc.c.
+ */
+#include <kspan/heap.h>
+
+#define VIOLATIONS_LISTED	20
+
+/* Note a violation of what is @expected; the value that is so. */
+#define expect(n, cond)							\
+	((cond) ? true : violation(n, #cond, __func__))
+
+static bool violation(int *n, const char *cond, const char *where)
+{
+	if ((*n)++ < VIOLATIONS_LISTED)
+		port_report("verify: %s: not so: %s", where, cond);
+	return false;
+}
+
+static u32 span_count_free(const struct kspan_span *span)
+{
+	u32 w, n = 0;
+
+	for (w = 0; w < span_words(span->nobjs); w++)
+		n += port_popcount64(span->free[w]);
+	return n;
+}
+
+static u64 verify_list(struct kspan_central *central, port_list_t *list,
+		       enum kspan_span_state state, u64 *nspan, int *n)
+{
+	struct kspan_span *span;
+	u64 nfree = 0;
+
+	port_assert_held(&central->lock);
+	port_list_for_each_entry(span, list, node) {
+		expect(n, span->central == central);
+		expect(n, span->state == state);
+		expect(n, (span->nfree == 0) == (state == SPAN_FULL));
+		expect(n, span->nfree < span->nobjs);
+		expect(n, span->nfree == span_count_free(span));
+		expect(n, span->pclass == central->pclass);
+		expect(n, pagemap_span(central->heap, span->start) == span);
+		nfree += span->nfree;
+		(*nspan)++;
+	}
+	return nfree;
+}
+
+/*
+ * One object on a stack. Mark it in its span's bitmap, so that it is missed
+ * neither there nor when it is met on a second stack. False: a violation.
+ */
+static bool verify_cached(struct kspan_central *central, uintptr_t obj, bool *other, int *n)
+{
+	struct kspan_span *span = pagemap_span(central->heap, obj);
+	bool exact;
+	u32 idx;
+
+	*other = span && span->central != central && span->central &&
+		 span->central->stack == central->stack &&
+		 span->central->cache == central->cache;
+	if (*other)
+		return true;
+	if (!expect(n, span && span->central == central))
+		return false;
+	idx = span_index(span, obj, &exact);
+	if (!expect(n, exact && idx < span->nobjs))
+		return false;
+	if (!expect(n, !(span->free[idx / 64] >> (idx % 64) & 1)))
+		return false;
+	span->free[idx / 64] |= 1ull << (idx % 64);
+	return true;
+}
+
+static void unmark_cached(struct kspan_central *central, uintptr_t obj)
+{
+	struct kspan_span *span = pagemap_span(central->heap, obj);
+	bool exact;
+	u32 idx = span_index(span, obj, &exact);
+
+	span->free[idx / 64] &= ~(1ull << (idx % 64));
+}
+
+/*
+ * All objects of @central on stacks: check and mark (@limit NULL), or remove
+ * the first *@limit marks. Stops at the first violation. How many were marked.
+ */
+static u64 verify_stacks(struct kspan_central *central, struct kspan_slotset *ss,
+			 const u64 *limit, int *n)
+{
+	uintptr_t low = central->pclass == KSPAN_PC_TINY ? KSPAN_TINY_SIZE - 1 : 0;
+	u64 marked = 0;
+	u32 i, k, c = central->stack;
+
+	for (i = 0; i < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+		u32 count = slot ? slot_count(ss, slot, c) : 0;
+
+		for (k = 0; k < count; k++) {
+			uintptr_t obj = slot_entries(slot)[ss->base[c] + 1 + k] & ~low;
+			bool other = false;
+
+			if (limit && marked == *limit)
+				return marked;
+			if (limit)
+				other = pagemap_span(central->heap, obj)->central != central;
+			else if (!verify_cached(central, obj, &other, n))
+				return marked;
+			if (other)
+				continue;
+			if (limit)
+				unmark_cached(central, obj);
+			marked++;
+		}
+	}
+	return marked;
+}
+
+/**
+ * central_verify - check a central list and the stacks it serves
+ * @central: which
+ * @ss: the stacks' slotset, frozen
+ *
+ * Return: number of violations.
+ */
+int central_verify(struct kspan_central *central, struct kspan_slotset *ss)
+{
+	unsigned long flags = port_lock(&central->lock);
+	u64 nspan = 0, nfree, marked;
+	int n = 0;
+
+	nfree = verify_list(central, &central->partial, SPAN_PARTIAL, &nspan, &n);
+	nfree += verify_list(central, &central->full, SPAN_FULL, &nspan, &n);
+	expect(&n, nspan == central->nspan);
+	expect(&n, nspan * central->nobjs - central->nout == nfree);
+	if (!n) {
+		marked = verify_stacks(central, ss, NULL, &n);
+		expect(&n, marked <= central->nout);
+		verify_stacks(central, ss, &marked, &n);
+	}
+	port_unlock(&central->lock, flags);
+	return n;
+}
+
+static bool map_bit(const u64 *map, u32 i)
+{
+	return map[i / 64] >> (i % 64) & 1;
+}
+
+struct page_counts {
+	size_t nfree, nreleased, ninuse;
+};
+
+static void verify_arena(const struct kspan_pages *pages, struct kspan_arena *arena,
+			 struct page_counts *counts, int *n)
+{
+	u32 i, run = 0, longest = 0;
+
+	for (i = 0; i < KSPAN_ARENA_PAGES; i++) {
+		struct kspan_span *span = arena->span[i];
+		uintptr_t addr = arena->base + pages_to_bytes(i);
+		bool is_free = map_bit(arena->free, i);
+
+		expect(n, !(is_free && span));
+		expect(n, span || arena->pclass[i] == KSPAN_PC_NONE);
+		expect(n, is_free || !map_bit(arena->released, i));
+		expect(n, is_free || !map_bit(arena->idle, i));
+		if (span && expect(n, addr >= span->start && addr - span->start <
+				   pages_to_bytes(span->npages)))
+			expect(n, arena->pclass[i] == span->pclass);
+		run = is_free ? run + 1 : 0;
+		if (run > longest)
+			longest = run;
+		counts->nfree += is_free;
+		counts->nreleased += map_bit(arena->released, i);
+		counts->ninuse += span != NULL;
+	}
+	expect(n, longest <= pages->maxrun[arena->index]);
+	expect(n, longest <= pages->groupmax[arena->index >> KSPAN_GROUP_SHIFT]);
+}
+
+/* Spans with a mapping to themselves are in no arena of the page allocator. */
+static size_t count_huge(struct kspan_heap *heap)
+{
+	struct kspan_span *span;
+	size_t npages = 0;
+
+	port_list_for_each_entry(span, &heap->large, node)
+		if (pagemap_arena(heap, span->start)->huge)
+			npages += span->npages;
+	return npages;
+}
+
+static int verify_pages(struct kspan_heap *heap)
+{
+	const struct kspan_pages *pages = &heap->pages;
+	struct page_counts counts = { 0 };
+	unsigned long flags = port_lock(&heap->lock);
+	int n = 0;
+	u32 i;
+
+	for (i = 0; i < pages->n; i++) {
+		struct kspan_arena *arena = pages->arena[i];
+
+		expect(&n, arena->index == i);
+		expect(&n, !i || pages->arena[i - 1]->base < arena->base);
+		expect(&n, pagemap_arena(heap, arena->base) == arena);
+		verify_arena(pages, arena, &counts, &n);
+	}
+	expect(&n, counts.nfree == pages->nfree);
+	expect(&n, counts.nreleased == pages->nreleased);
+	expect(&n, counts.ninuse + count_huge(heap) == pages->ninuse);
+	expect(&n, heap->sys_bytes == heap->meta_bytes +
+	       pages_to_bytes(pages->ninuse + pages->nfree + pages->nmoving));
+	port_unlock(&heap->lock, flags);
+	return n;
+}
+
+/**
+ * heap_verify - prove that a heap is sound
+ * @heap: which; others may use it meanwhile
+ *
+ * Context: process; sleeps.
+ * Return: number of violations; the first are reported.
+ */
+int heap_verify(struct kspan_heap *heap)
+{
+	int n = 0;
+	u32 c, node;
+
+	port_slots_freeze(&heap->slots);
+	for (node = 0; node < heap->nnodes; node++)
+		for (c = 0; c < KSPAN_NR_STACKS; c++)
+			n += central_verify(&heap->central[node][c], &heap->slots);
+	port_slots_thaw(&heap->slots);
+	n += objcache_verify(heap);
+	return n + verify_pages(heap);
+}
