@@ -514,7 +514,7 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	heap->rcu_batch = NULL;
 	heap->epoch_ns = port_now_ns();
 	port_lock_init(&heap->lock, KSPAN_RANK_HEAP);
-	port_mutex_init(&heap->caches_lock, KSPAN_RANK_CACHES);
+	port_mutex_init(&heap->caches_lock);
 	port_lock_init(&heap->rcu_lock, KSPAN_RANK_RCU);
 	port_list_init(&heap->large);
 	port_list_init(&heap->caches);

@@ -150,7 +150,7 @@ struct kspan_pages {
  * @nscavenged_bytes: .
  * @epoch_ns: when the current scavenger epoch began
  * @fix: metadata by kind
- * @caches_lock: KSPAN_RANK_CACHES: @caches
+ * @caches_lock: mutex: @caches
  * @caches: the object caches
  * @cache_nmalloc: of object caches that are gone
  * @cache_nfree: .

@@ -19,7 +19,7 @@
  *   port_lock_t, port_lock_init(l, rank), flags = port_lock(l),
  *   port_unlock(l, flags), port_assert_held(l)
  *	short, never slept under, safe against an interrupt of its own CPU
- *   port_mutex_t, port_mutex_init(m, rank), port_mutex_lock(m), port_mutex_unlock(m)
+ *   port_mutex_t, port_mutex_init(m), port_mutex_lock(m), port_mutex_unlock(m)
  *	sleeps; ranks before every port_lock_t
  *   port_list_t and port_list_*()	circular doubly linked lists
  *   port_rcu_t, port_call_rcu(head, fn), port_rcu_barrier(), port_synchronize_rcu()
@@ -57,11 +57,10 @@
 
 /*
  * The lock order, from the first taken to the last. Debug builds check it.
- * No spinning lock is held while pages are asked of a page source.
+ * None of them is held while pages are asked of a page source. Before all of
+ * them come two mutexes: heap->caches_lock, then the freeze of a slotset.
  */
 enum kspan_rank {
-	KSPAN_RANK_CACHES,	/* the heap's list of object caches; sleeps */
-	KSPAN_RANK_FREEZE,	/* the freeze of a slotset; sleeps */
 	KSPAN_RANK_RCU,		/* batches of kspan_free_rcu() */
 	KSPAN_RANK_CENTRAL,	/* one span class (or object cache) on one node */
 	KSPAN_RANK_HEAP,	/* pages, arenas, the region table */
