@@ -7,13 +7,25 @@
 #include <stdlib.h>
 #include "port.h"
 
-void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head))
+static void norcu_die(void)
 {
-	(void)fn;
-	port_report("no RCU in the malloc library (%p)", (void *)head);
+	port_report("there is no RCU in the malloc library");
 	abort();
 }
 
+void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head))
+{
+	(void)head;
+	(void)fn;
+	norcu_die();
+}
+
+void port_synchronize_rcu(void)
+{
+	norcu_die();
+}
+
+/* Nobody waits for a grace period, so there is none to wait for. */
 void port_rcu_barrier(void)
 {
 }

@@ -61,7 +61,7 @@ noinline void port_lock_wake(port_lock_t *lock)
 
 #ifdef KSPAN_DEBUG
 /* How many locks of each rank this thread holds; its address is the thread's identity. */
-static __thread u8 held[KSPAN_NR_RANKS] __attribute__((tls_model("initial-exec")));
+static __thread u8 held[PORT_RANK_MUTEX + 1] __attribute__((tls_model("initial-exec")));
 
 static void lock_die(const char *what, port_lock_t *lock)
 {
@@ -71,13 +71,11 @@ static void lock_die(const char *what, port_lock_t *lock)
 
 void port_lock_taking(port_lock_t *lock)
 {
-	u32 r = lock->rank;
+	/* A mutex ranks before all locks; which one before which, only its users know. */
+	u32 r = lock->rank == PORT_RANK_MUTEX ? 0 : lock->rank;
 
 	if (port_load(&lock->holder) == held)
 		lock_die("taken twice", lock);
-	/* Several slotsets may be frozen at a time, in the order of their making. */
-	if (r == KSPAN_RANK_FREEZE)
-		r++;
 	for (; r < KSPAN_NR_RANKS; r++)
 		if (held[r])
 			lock_die("taken against the lock order", lock);
@@ -274,7 +272,7 @@ struct kspan_heap kspan_heap0 = {
 _Static_assert(offsetof(struct kspan_heap, slots) == KSPAN_HEAP0_SLOTS,
 	       "slotset_is_heap0() finds heap0's slots at this offset");
 
-static port_lock_t start_lock;
+static port_mutex_t start_lock = PORT_MUTEX_INIT;
 static bool started;
 
 static const struct kspan_config default_config = {
@@ -293,14 +291,13 @@ static const struct kspan_config default_config = {
 bool port_heap_start(struct kspan_heap *heap)
 {
 	struct kspan_config config = default_config;
-	unsigned long flags;
 
-	flags = port_lock(&start_lock);
+	port_mutex_lock(&start_lock);
 	if (!started) {
 		port_slots_start();
 		options_parse(&config);
 		started = heap_init(heap, &config) == 0;
 	}
-	port_unlock(&start_lock, flags);
+	port_mutex_unlock(&start_lock);
 	return started;
 }

@@ -105,7 +105,7 @@ static inline void port_lock_leaving(port_lock_t *lock) { (void)lock; }
 static inline void port_lock_check(port_lock_t *lock) { (void)lock; }
 #endif
 
-static inline void port_lock_init(port_lock_t *lock, enum kspan_rank rank)
+static inline void port_lock_init(port_lock_t *lock, u32 rank)
 {
 	memset(lock, 0, sizeof(*lock));
 #ifdef KSPAN_DEBUG
@@ -139,6 +139,34 @@ static inline void port_unlock(port_lock_t *lock, unsigned long flags)
 
 #define port_assert_held(lock)	port_lock_check(lock)
 
+/* Mutexes: the same, ranked before every lock. */
+#define PORT_RANK_MUTEX		((u32)KSPAN_NR_RANKS)
+
+typedef struct {
+	port_lock_t lock;
+} port_mutex_t;
+
+static inline void port_mutex_init(port_mutex_t *mutex)
+{
+	port_lock_init(&mutex->lock, PORT_RANK_MUTEX);
+}
+
+static inline void port_mutex_lock(port_mutex_t *mutex)
+{
+	port_lock(&mutex->lock);
+}
+
+static inline void port_mutex_unlock(port_mutex_t *mutex)
+{
+	port_unlock(&mutex->lock, 0);
+}
+
+#ifdef KSPAN_DEBUG
+#define PORT_MUTEX_INIT		{ .lock = { .rank = PORT_RANK_MUTEX } }
+#else
+#define PORT_MUTEX_INIT		{ }
+#endif
+
 /* Lists */
 typedef struct cds_list_head port_list_t;
 
@@ -168,6 +196,7 @@ typedef struct {
 
 void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head)) KSPAN_HIDDEN;
 void port_rcu_barrier(void) KSPAN_HIDDEN;
+void port_synchronize_rcu(void) KSPAN_HIDDEN;
 
 /* Time, place, people */
 u64 port_now_ns(void) KSPAN_HIDDEN;
@@ -190,10 +219,15 @@ static inline void port_set_errno(int e)
 	errno = e;
 }
 
-/* The scavenger's next slow path polls: nobody to wake. */
+/* A code address in a report. */
+#define PORT_SITE	"%p"
+
+/* There is nobody to wake: whoever has work for the scavenger looks whether it is time. */
+void heap_scavenge(struct kspan_heap *heap) KSPAN_HIDDEN;
+
 static inline void port_kick(struct kspan_heap *heap)
 {
-	(void)heap;
+	heap_scavenge(heap);
 }
 
 static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
@@ -218,8 +252,7 @@ static __always_inline void port_obj_free(const void *p)
  * @standin: a closed slot whose header may be written: what port_slot_this()
  *	gives where there is no other
  * @heap: whose objects the slots hold
- * @freezer: KSPAN_RANK_FREEZE; held from freeze to thaw, and by a thread that
- *	gives its slot back
+ * @freezer: held from freeze to thaw, and by a thread that gives its slot back
  * @frozen: set while frozen; written under @freezer, read by the operations on
  *	threads' slots
  * @id: place in the threads' arrays of slots, or -1: no caching for threads
@@ -234,7 +267,7 @@ struct port_slotset {
 	char *slots;
 	struct kspan_slot *standin;
 	struct kspan_heap *heap;
-	port_lock_t freezer;
+	port_mutex_t freezer;
 	u32 frozen;
 	int id;
 	u64 gen;

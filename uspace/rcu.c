@@ -32,3 +32,8 @@ void port_rcu_barrier(void)
 {
 	urcu_bp_barrier();
 }
+
+void port_synchronize_rcu(void)
+{
+	urcu_bp_synchronize_rcu();
+}

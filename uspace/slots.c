@@ -266,8 +266,8 @@ static __thread struct thread_slots {
 	struct thread_ref ref[MAX_SETS];
 } self TLS_IE;
 
-/* All slotsets with threads' slots; KSPAN_RANK_FREEZE, before any slotset's freezer. */
-static port_lock_t sets_lock;
+/* All slotsets with threads' slots. sets_lock is taken before a slotset's freezer. */
+static port_mutex_t sets_lock = PORT_MUTEX_INIT;
 static struct kspan_slotset *sets[MAX_SETS];
 static u64 last_gen;
 
@@ -512,9 +512,9 @@ static size_t thread_area_bytes(void)
 /* Takes an id; without one threads go uncached. */
 static void thread_id_take(struct kspan_slotset *ss)
 {
-	unsigned long flags = port_lock(&sets_lock);
 	int i;
 
+	port_mutex_lock(&sets_lock);
 	ss->os.gen = ++last_gen;
 	for (i = 0; i < MAX_SETS && sets[i]; i++)
 		;
@@ -522,7 +522,7 @@ static void thread_id_take(struct kspan_slotset *ss)
 		sets[i] = ss;
 		ss->os.id = i;
 	}
-	port_unlock(&sets_lock, flags);
+	port_mutex_unlock(&sets_lock);
 }
 
 static int thread_slots_init(struct kspan_slotset *ss)
@@ -560,7 +560,7 @@ int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t g
 	os->thread_slot = NULL;
 	os->nthread = 0;
 	os->pool = 0;
-	port_lock_init(&os->freezer, KSPAN_RANK_FREEZE);
+	port_mutex_init(&os->freezer);
 	port_lock_init(&os->lock, KSPAN_RANK_META);
 	return port.rseq ? rseq_slots_init(ss) : thread_slots_init(ss);
 }
@@ -568,13 +568,12 @@ int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t g
 static void thread_slots_destroy(struct kspan_slotset *ss)
 {
 	struct port_slotset *os = &ss->os;
-	unsigned long flags;
 	u32 i;
 
 	if (os->id >= 0) {
-		flags = port_lock(&sets_lock);
+		port_mutex_lock(&sets_lock);
 		sets[os->id] = NULL;
-		port_unlock(&sets_lock, flags);
+		port_mutex_unlock(&sets_lock);
 	}
 	for (i = 0; i < os->nthread; i++)
 		unmap(os->thread_slot[i], whole_pages(ss->slot_bytes));
@@ -654,7 +653,7 @@ static void thread_slots_freeze(struct kspan_slotset *ss)
 
 void port_slots_freeze(struct kspan_slotset *ss)
 {
-	port_lock(&ss->os.freezer);
+	port_mutex_lock(&ss->os.freezer);
 	if (port.rseq) {
 		port_store_release(&ss->os.cur, port.closed);
 		rseq_restart_all();
@@ -670,7 +669,7 @@ void port_slots_thaw(struct kspan_slotset *ss)
 		port_store_release(&ss->os.cur, ss->os.slots);
 	else
 		__atomic_store_n(&ss->os.frozen, 0, __ATOMIC_SEQ_CST);
-	port_unlock(&ss->os.freezer, 0);
+	port_mutex_unlock(&ss->os.freezer);
 }
 
 /* The end of threads */
@@ -678,13 +677,14 @@ void port_slots_thaw(struct kspan_slotset *ss)
 /* With the slotset's freezer held nobody else looks into the slot. */
 static void thread_detach(struct kspan_slotset *ss, struct kspan_slot *slot)
 {
-	unsigned long flags = port_lock(&ss->os.freezer);
+	unsigned long flags;
 
+	port_mutex_lock(&ss->os.freezer);
 	cache_drain_slot(ss->os.heap, ss, slot);
-	port_lock(&ss->os.lock);
+	flags = port_lock(&ss->os.lock);
 	pool_give(ss, slot);
-	port_unlock(&ss->os.lock, 0);
-	port_unlock(&ss->os.freezer, flags);
+	port_unlock(&ss->os.lock, flags);
+	port_mutex_unlock(&ss->os.freezer);
 }
 
 /*
@@ -693,12 +693,11 @@ static void thread_detach(struct kspan_slotset *ss, struct kspan_slot *slot)
  */
 void port_slots_thread_exit(void *unused)
 {
-	unsigned long flags;
 	int i;
 
 	(void)unused;
 	self.quiet = true;
-	flags = port_lock(&sets_lock);
+	port_mutex_lock(&sets_lock);
 	for (i = 0; i < MAX_SETS; i++) {
 		struct thread_ref *ref = &self.ref[i];
 		struct kspan_slot *slot = ref->slot;
@@ -709,5 +708,5 @@ void port_slots_thread_exit(void *unused)
 		if (sets[i] && sets[i]->os.gen == ref->gen)
 			thread_detach(sets[i], slot);
 	}
-	port_unlock(&sets_lock, flags);
+	port_mutex_unlock(&sets_lock);
 }
