@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * kspan.ko: its parameters, its beginning and end. See core/alloc.c for the
+ * allocator and port.c for what the kernel gives it.
+ */
+#define pr_fmt(fmt) "kspan: " fmt
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/notifier.h>
+#include <linux/sizes.h>
+
+#include <kspan/heap.h>
+#include "kmod.h"
+#include "params.h"
+
+/* What one CPU's stack of one class may hold: enough for a word of a bitmap. */
+#define STACK_BYTES	SZ_16K
+#define STACK_OBJS	64
+
+/**
+ * struct param_range - a number that a parameter may be
+ * @name: the parameter
+ * @value: now, and to begin with
+ * @min: least legal value
+ * @max: greatest legal value
+ * @zero_ok: zero is legal too, whatever @min
+ */
+struct param_range {
+	const char *name;
+	unsigned long value;
+	unsigned long min;
+	unsigned long max;
+	bool zero_ok;
+};
+
+static struct param_range cache_kib = { "cache_kib", 256, 16, 65536 };
+static struct param_range epoch_ms = { "epoch_ms", 1000, 10, 3600000, true };
+static struct param_range limit_soft = { "limit_soft", 0, SZ_1M, LONG_MAX, true };
+static struct param_range limit_hard = { "limit_hard", 0, SZ_1M, LONG_MAX, true };
+static bool checked;
+
+static bool param_in_range(const struct param_range *range, unsigned long value)
+{
+	return (value >= range->min && value <= range->max) || (!value && range->zero_ok);
+}
+
+/* The limits can be changed while the heap is in use. */
+static void param_apply(void)
+{
+	if (!port_load(&kspan_heap0.ready))
+		return;
+	port_store(&kspan_heap0.config.limit_soft, limit_soft.value);
+	port_store(&kspan_heap0.config.limit_hard, limit_hard.value);
+	port_kick(&kspan_heap0);
+}
+
+static int param_set_range(const char *val, const struct kernel_param *kp)
+{
+	struct param_range *range = kp->arg;
+	char *end = (char *)val;
+	unsigned long value = 0;
+
+	if (val)
+		value = memparse(val, &end);
+	if (end == val || (*end && *end != '\n') || !param_in_range(range, value)) {
+		pr_err("%s=%s: must be %s%lu to %lu\n", range->name, val ?: "",
+		       range->zero_ok ? "0 or " : "", range->min, range->max);
+		return -EINVAL;
+	}
+	range->value = value;
+	param_apply();
+	return 0;
+}
+
+static int param_get_range(char *buffer, const struct kernel_param *kp)
+{
+	const struct param_range *range = kp->arg;
+
+	return sysfs_emit(buffer, "%lu\n", range->value);
+}
+
+static int param_set_checked(const char *val, const struct kernel_param *kp)
+{
+	int err = param_set_bool(val, kp);
+
+	if (err)
+		pr_err("checked=%s: must be 0 or 1\n", val ?: "");
+	return err;
+}
+
+static const struct kernel_param_ops param_range_ops = {
+	.set = param_set_range,
+	.get = param_get_range,
+};
+
+static const struct kernel_param_ops param_checked_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = param_set_checked,
+	.get = param_get_bool,
+};
+
+module_param_cb(checked, &param_checked_ops, &checked, 0444);
+MODULE_PARM_DESC(checked, "1: report every wrong free at once, with call sites; slow (default 0)");
+module_param_cb(cache_kib, &param_range_ops, &cache_kib, 0444);
+MODULE_PARM_DESC(cache_kib, "KiB of free objects that one CPU may keep, 16 to 65536 (default 256)");
+module_param_cb(epoch_ms, &param_range_ops, &epoch_ms, 0444);
+MODULE_PARM_DESC(epoch_ms, "idle pages go back after one to two times this many ms, 10 to 3600000; 0: only under pressure (default 1000)");
+module_param_cb(limit_soft, &param_range_ops, &limit_soft, 0644);
+MODULE_PARM_DESC(limit_soft, "bytes (K, M, G may follow) above which idle pages go back before more are taken, from 1M; 0: none (default)");
+module_param_cb(limit_hard, &param_range_ops, &limit_hard, 0644);
+MODULE_PARM_DESC(limit_hard, "bytes (K, M, G may follow) above which allocations fail, from 1M; 0: none (default)");
+
+/* A checked heap knows who allocated each object: say so when a module leaves some. */
+
+static bool site_is_of_module(uintptr_t site, void *mod)
+{
+	return within_module(site, mod);
+}
+
+static int module_notify(struct notifier_block *nb, unsigned long state, void *data)
+{
+	struct module *mod = data;
+	u64 n;
+
+	if (state != MODULE_STATE_GOING)
+		return NOTIFY_DONE;
+	kspan_rcu_barrier();
+	n = heap_leaks_of(&kspan_heap0, site_is_of_module, mod, false);
+	if (!n)
+		return NOTIFY_DONE;
+	pr_err("%s goes and leaves %llu objects:\n", mod->name, n);
+	heap_leaks_of(&kspan_heap0, site_is_of_module, mod, true);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_nb = {
+	.notifier_call = module_notify,
+};
+
+static int __init heap0_start(void)
+{
+	struct kspan_config config = {
+		.source = &kspan_page_source,
+		.checked = checked,
+		.limit_soft = limit_soft.value,
+		.limit_hard = limit_hard.value,
+		.cache_bytes = cache_kib.value * SZ_1K,
+		.stack_bytes = STACK_BYTES,
+		.stack_objs = STACK_OBJS,
+		.epoch_ms = epoch_ms.value,
+	};
+
+	return heap_init(&kspan_heap0, &config);
+}
+
+/* What is still out at the end is lost; that is said, and no harm done. */
+static void heap0_stop(void)
+{
+	u64 n = heap_leaks(&kspan_heap0, false);
+	size_t nbytes;
+
+	if (n) {
+		pr_err("%llu objects were never freed:\n", n);
+		heap_leaks(&kspan_heap0, true);
+	}
+	nbytes = heap_destroy(&kspan_heap0);
+	if (nbytes)
+		pr_err("%zu bytes are lost until the next boot\n", nbytes);
+}
+
+static int __init kspan_init(void)
+{
+	int err = params_check(THIS_MODULE);
+
+	if (err)
+		return err;
+	if (limit_soft.value && limit_hard.value && limit_soft.value > limit_hard.value) {
+		pr_err("limit_soft=%lu: must not be above limit_hard=%lu\n",
+		       limit_soft.value, limit_hard.value);
+		return -EINVAL;
+	}
+	err = port_start();
+	if (err)
+		return err;
+	err = heap0_start();
+	if (err)
+		goto err_port;
+	err = kspan_shrinker_start();
+	if (err)
+		goto err_heap;
+	if (checked)
+		err = register_module_notifier(&module_nb);
+	if (err)
+		goto err_shrinker;
+	kspan_debugfs_start();
+	return 0;
+
+err_shrinker:
+	kspan_shrinker_stop();
+err_heap:
+	port_kick_stop();
+	heap0_stop();
+err_port:
+	port_stop();
+	return err;
+}
+
+static void __exit kspan_exit(void)
+{
+	kspan_debugfs_stop();
+	if (checked)
+		unregister_module_notifier(&module_nb);
+	kspan_shrinker_stop();
+	/* objects on their way through RCU, then its callbacks into this module */
+	kspan_rcu_barrier();
+	rcu_barrier();
+	port_kick_stop();
+	heap0_stop();
+	port_stop();
+}
+
+module_init(kspan_init);
+module_exit(kspan_exit);
+
+MODULE_DESCRIPTION("Go's allocator: spans, size classes, per-CPU caches");
+MODULE_LICENSE("Dual MIT/GPL");
+MODULE_VERSION("0.1.0");
