@@ -116,7 +116,7 @@ static void free_small(struct kspan_heap *heap, struct kspan_span *span, void *p
 {
 	if (heap->checked)
 		central_put(heap, &ptr, 1, caller);
-	else
+	else if (!port_slot_push(&heap->slots, span->pclass, ptr))
 		cache_flush(&heap->slots, heap_central(heap, span->pclass, span->nodeid),
 			    ptr, caller);
 }

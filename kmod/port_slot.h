@@ -85,6 +85,9 @@ static __always_inline bool port_slot_push(const struct kspan_slotset *ss, u32 c
 	return done;
 }
 
+#define port_slot_pop_fast(ss, c)	port_slot_pop(ss, c)
+#define port_slot_push_fast(ss, c, obj)	port_slot_push(ss, c, obj)
+
 static inline u32 port_slot_fill(const struct kspan_slotset *ss, u32 c, void **objs, u32 n)
 {
 	struct kspan_slot *slot = port_slot_enter(ss);

@@ -65,6 +65,9 @@ static __always_inline bool slotset_is_heap0(const struct kspan_slotset *ss)
 #include "rseq-none.h"
 #endif
 
+#define port_slot_pop_fast(ss, c)		rseq_pop(ss, c)
+#define port_slot_push_fast(ss, c, obj)		rseq_push(ss, c, obj)
+
 static __always_inline void *port_slot_pop(struct kspan_slotset *ss, u32 c)
 {
 	void *obj = rseq_pop(ss, c);

@@ -405,8 +405,8 @@ static __always_inline void *heap_alloc(struct kspan_heap *heap, size_t size, bo
 
 	if (unlikely(size - 1 >= KSPAN_SMALL_SIZE_MAX8))
 		return heap_alloc_slow(heap, size, noscan, gfp, caller);
-	obj = port_slot_pop(&heap->slots,
-			    span_class(kspan_size_to_class8[(size + 7) >> 3], noscan));
+	obj = port_slot_pop_fast(&heap->slots,
+				 span_class(kspan_size_to_class8[(size + 7) >> 3], noscan));
 	if (unlikely(!obj))
 		return heap_alloc_slow(heap, size, noscan, gfp, caller);
 	return obj;
@@ -418,7 +418,7 @@ static __always_inline void heap_free(struct kspan_heap *heap, const void *ptr,
 	uintptr_t addr = (uintptr_t)ptr;
 	u32 pclass = port_load(&pagemap_arena(heap, addr)->pclass[addr_to_page(addr)]);
 
-	if (unlikely(!port_slot_push(&heap->slots, pclass, (void *)ptr)))
+	if (unlikely(!port_slot_push_fast(&heap->slots, pclass, (void *)ptr)))
 		heap_free_slow(heap, (void *)ptr, caller);
 }
 

@@ -38,6 +38,8 @@
  * port_slot.h, on the slot of the CPU (or thread) that runs the caller:
  *   void *port_slot_pop(ss, c)		NULL: empty, closed or busy
  *   bool port_slot_push(ss, c, obj)		false: full, closed or busy
+ *   port_slot_pop_fast(ss, c), port_slot_push_fast(ss, c, obj)
+ *	the same, for the fast path: may fail where the others would not
  *   u32 port_slot_fill(ss, c, objs, n)		how many were taken, from objs[0] on
  *   u32 port_slot_drain(ss, c, objs, n)	how many were given
  *   void port_slot_open(ss, c)		open the stack if it is closed: slot_open()
