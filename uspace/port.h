@@ -13,6 +13,10 @@ void port_slots_start(void) KSPAN_HIDDEN;
 void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
 
 /* options.c */
+extern bool kspan_stats_exit KSPAN_HIDDEN;
 void options_parse(struct kspan_config *config) KSPAN_HIDDEN;
+
+/* print.c */
+void kspan_print_stats(struct kspan_heap *heap) KSPAN_HIDDEN;
 
 #endif /* KSPAN_USPACE_PORT_H */

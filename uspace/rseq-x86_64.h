@@ -3,8 +3,9 @@
  * The slot operations as restartable sequences, x86-64.
  *
  * Each sequence stores the address of its descriptor where the kernel looks
- * for it, finds the slot of the index it runs under, and ends in one store to
- * the stack's word. If the thread is preempted, moved or interrupted by a
+ * for it, finds the slot of the index it runs under, and ends in one
+ * instruction that changes the stack's word: a read-modify-write without lock
+ * prefix, which an interrupt finds done or not begun. If the thread is preempted, moved or interrupted by a
  * signal between labels 1 and 2, the kernel resumes it at label 4, which
  * starts again at label 0; nothing has happened then that another thread
  * could see but stores to entries above the top of a stack.
@@ -65,19 +66,17 @@ extern void *kspan_rseq_idx KSPAN_HIDDEN;
 
 static __always_inline void *rseq_pop(struct kspan_slotset *ss, u32 c)
 {
-	u64 a, w;
+	u64 a;
 	void *obj;
 
 	asm volatile goto(RSEQ_ENTER
-		 "movq %c[words](%[a],%[c],8), %[w]\n\t"
-		 "movzwl %w[w], %k[obj]\n\t"
-		 "movq (%[a],%[obj],8), %[obj]\n\t"
-		 "testq %[obj], %[obj]\n\t"
+		 "movzwl %c[words](%[a],%[c],8), %k[w]\n\t"
+		 "movq (%[a],%[w],8), %[w]\n\t"
+		 "testq %[w], %[w]\n\t"
 		 "je %l[miss]\n\t"
-		 "addq %[pop], %[w]\n\t"
-		 "movq %[w], %c[words](%[a],%[c],8)\n"
+		 "addq %[pop], %c[words](%[a],%[c],8)\n"
 		 "2:\n"
-		 : [a] "=&r" (a), [w] "=&r" (w), [obj] "=&r" (obj)
+		 : [a] "=&r" (a), [w] "=&r" (obj)
 		 : RSEQ_INPUTS(ss), [c] "r" ((u64)c), [pop] "i" (KSPAN_SLOT_POP)
 		 : "memory", "cc"
 		 : miss);
@@ -91,22 +90,20 @@ miss:
 /* A push whose limit stands at the operand @limit, @lim being its input. */
 #define RSEQ_PUSH(limit, lim)						\
 	asm volatile goto(RSEQ_ENTER						\
-		 "movq %c[words](%[a],%[c],8), %[w]\n\t"		\
-		 "movzwl %w[w], %k[t]\n\t"				\
-		 "cmpw %w[t], " limit "\n\t"				\
+		 "movzwl %c[words](%[a],%[c],8), %k[w]\n\t"		\
+		 "cmpw %w[w], " limit "\n\t"				\
 		 "jbe %l[full]\n\t"					\
-		 "movq %[obj], 8(%[a],%[t],8)\n\t"			\
-		 "incq %[w]\n\t"					\
-		 "movq %[w], %c[words](%[a],%[c],8)\n"			\
+		 "movq %[obj], 8(%[a],%[w],8)\n\t"			\
+		 "incq %c[words](%[a],%[c],8)\n"			\
 		 "2:\n"							\
-		 : [a] "=&r" (a), [w] "=&r" (w), [t] "=&r" (t)		\
+		 : [a] "=&r" (a), [w] "=&r" (w)				\
 		 : RSEQ_INPUTS(ss), [c] "r" ((u64)c), [obj] "r" (obj), lim \
 		 : "memory", "cc"					\
 		 : full)
 
 static __always_inline bool rseq_push_heap0(struct kspan_slotset *ss, u32 c, void *obj)
 {
-	u64 a, w, t;
+	u64 a, w;
 
 	RSEQ_PUSH("%c[lim](%[a],%[c],2)", [lim] "i" (KSPAN_HEAP0_LIMITS));
 	return true;
@@ -116,7 +113,7 @@ full:
 
 static __always_inline bool rseq_push_any(struct kspan_slotset *ss, u32 c, void *obj)
 {
-	u64 a, w, t;
+	u64 a, w;
 
 	RSEQ_PUSH("(%[a],%[lim])", [lim] "r" (ss->limit_off + 2ul * c));
 	return true;

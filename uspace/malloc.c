@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The malloc family over the default heap, for libkspan-malloc.
+ *
+ * What differs from kspan_alloc() and kspan_free() is what C and glibc promise:
+ * objects of more than 8 bytes are aligned to 16 (so class 24 is never used),
+ * malloc(0) gives an object, free() keeps errno, realloc(p, 0) frees.
+ *
+ * The hit paths are a table lookup and one restartable sequence: no call, no
+ * atomic instruction, no test of a mode. Until the heap has started the table
+ * is all zero and the page map is empty: both lead to stacks that are closed.
+ */
+#include <malloc.h>
+#include <stdlib.h>
+#include "port.h"
+
+#define EXPORT		__attribute__((visibility("default")))
+#define CALLER()	((uintptr_t)__builtin_return_address(0))
+
+#define MALLOC_ALIGN	((size_t)16)
+
+#define HEAP		(&kspan_heap0)
+
+void free_sized(void *ptr, size_t size);
+void free_aligned_sized(void *ptr, size_t align, size_t size);
+
+/* Span class of the sizes up to 1 KiB; 0, whose stack is closed, until it is filled. */
+static u8 class_of[KSPAN_SMALL_SIZE_MAX8 + 1] __attribute__((aligned(64)));
+
+/* What the core is asked for, so that malloc()'s promises hold. */
+static inline size_t malloc_size(size_t size)
+{
+	if (size <= 8)
+		return size ? size : 1;
+	return size <= 32 ? (size + 15) & ~(size_t)15 : size;
+}
+
+static noinline void class_of_fill(void)
+{
+	size_t size;
+
+	for (size = 0; size < sizeof(class_of); size++)
+		port_store(&class_of[size], span_class(size_to_class(malloc_size(size)), false));
+}
+
+static noinline void *malloc_slow(size_t size, uintptr_t caller)
+{
+	void *obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
+
+	if (unlikely(!port_load(&class_of[1])) && obj)
+		class_of_fill();
+	return obj;
+}
+
+/* Over 1 KiB: the second table up to 32 KiB. */
+static noinline void *malloc_medium(size_t size, uintptr_t caller)
+{
+	void *obj = NULL;
+
+	if (size <= KSPAN_MAX_SMALL_SIZE)
+		obj = rseq_pop(&HEAP->slots, span_class(size_to_class(size), false));
+	return likely(obj) ? obj : malloc_slow(size, caller);
+}
+
+/* What malloc() does when it cannot serve @size at once; it jumps here. */
+static noinline void *malloc_miss(size_t size)
+{
+	if (size > KSPAN_SMALL_SIZE_MAX8)
+		return malloc_medium(size, CALLER());
+	return malloc_slow(size, CALLER());
+}
+
+static __always_inline void *malloc_hit(size_t size)
+{
+	if (unlikely(size > KSPAN_SMALL_SIZE_MAX8))
+		return NULL;
+	return rseq_pop(&HEAP->slots, port_load(&class_of[size]));
+}
+
+static __always_inline void *malloc_at(size_t size, uintptr_t caller)
+{
+	void *obj = malloc_hit(size);
+
+	if (likely(obj))
+		return obj;
+	return size > KSPAN_SMALL_SIZE_MAX8 ? malloc_medium(size, caller) :
+					      malloc_slow(size, caller);
+}
+
+static noinline void free_slow(void *ptr, uintptr_t caller)
+{
+	uintptr_t addr = (uintptr_t)ptr;
+	u32 pclass = port_load(&pagemap_arena(HEAP, addr)->pclass[addr_to_page(addr)]);
+	int saved = errno;
+
+	if (!port_slot_push_slow(&HEAP->slots, pclass, ptr))
+		heap_free_slow(HEAP, ptr, caller);
+	errno = saved;
+}
+
+/* What free() does when there is no room; it jumps here. */
+static noinline void free_miss(void *ptr)
+{
+	free_slow(ptr, CALLER());
+}
+
+/* heap_free() with the case of a foreign address out of the way. */
+static __always_inline bool free_hit(void *ptr)
+{
+	uintptr_t addr = (uintptr_t)ptr;
+	/* pairs with the release store in pagemap_cover() */
+	struct kspan_regions *regions = port_load_acquire(&HEAP->regions);
+	uintptr_t i = (addr >> KSPAN_ARENA_SHIFT) - regions->lo;
+	struct kspan_arena *arena;
+
+	if (unlikely(i >= regions->n))
+		return false;
+	arena = port_load(&regions->arena[i]);
+	return rseq_push(&HEAP->slots, port_load(&arena->pclass[addr_to_page(addr)]), ptr);
+}
+
+static __always_inline void free_at(void *ptr, uintptr_t caller)
+{
+	if (unlikely(!free_hit(ptr)))
+		free_slow(ptr, caller);
+}
+
+static void *fail(int error)
+{
+	errno = error;
+	return NULL;
+}
+
+EXPORT void *malloc(size_t size)
+{
+	void *obj = malloc_hit(size);
+
+	return likely(obj) ? obj : malloc_miss(size);
+}
+
+EXPORT void free(void *ptr)
+{
+	if (unlikely(!free_hit(ptr)))
+		free_miss(ptr);
+}
+
+EXPORT void free_sized(void *ptr, size_t size)
+{
+	(void)size;
+	free_at(ptr, CALLER());
+}
+
+EXPORT void free_aligned_sized(void *ptr, size_t align, size_t size)
+{
+	(void)align;
+	(void)size;
+	free_at(ptr, CALLER());
+}
+
+static void *calloc_large(size_t size, uintptr_t caller)
+{
+	return heap_alloc_slow(HEAP, size, false, GFP_KERNEL | __GFP_ZERO, caller);
+}
+
+EXPORT void *calloc(size_t n, size_t size)
+{
+	size_t nbytes;
+	void *obj;
+
+	if (unlikely(__builtin_mul_overflow(n, size, &nbytes)))
+		return fail(ENOMEM);
+	if (nbytes > KSPAN_MAX_SMALL_SIZE)
+		return calloc_large(nbytes, CALLER());
+	obj = malloc_at(nbytes, CALLER());
+	return likely(obj) ? memset(obj, 0, nbytes) : NULL;
+}
+
+static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
+{
+	if (!ptr)
+		return malloc_at(size, caller);
+	if (!size) {
+		free_at(ptr, caller);
+		return NULL;
+	}
+	return heap_realloc(HEAP, ptr, malloc_size(size), GFP_KERNEL, caller);
+}
+
+EXPORT void *realloc(void *ptr, size_t size)
+{
+	return realloc_at(ptr, size, CALLER());
+}
+
+EXPORT void *reallocarray(void *ptr, size_t n, size_t size)
+{
+	size_t nbytes;
+
+	if (unlikely(__builtin_mul_overflow(n, size, &nbytes)))
+		return fail(ENOMEM);
+	return realloc_at(ptr, nbytes, CALLER());
+}
+
+/* The aligned family. @align is a power of two. */
+static void *alloc_aligned(size_t align, size_t size, uintptr_t caller)
+{
+	if (align <= MALLOC_ALIGN)
+		return malloc_at(max(size, align), caller);
+	return heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller);
+}
+
+static bool is_power_of_two(size_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+EXPORT int posix_memalign(void **ptr, size_t align, size_t size)
+{
+	int saved = errno;
+	void *obj;
+
+	if (!is_power_of_two(align) || align % sizeof(void *))
+		return EINVAL;
+	obj = alloc_aligned(align, size, CALLER());
+	errno = saved;
+	if (!obj)
+		return ENOMEM;
+	*ptr = obj;
+	return 0;
+}
+
+EXPORT void *aligned_alloc(size_t align, size_t size)
+{
+	return is_power_of_two(align) ? alloc_aligned(align, size, CALLER()) : fail(EINVAL);
+}
+
+/* As glibc: an alignment that is no power of two is rounded up to one. */
+EXPORT void *memalign(size_t align, size_t size)
+{
+	if (align > SIZE_MAX / 2 + 1)
+		return fail(EINVAL);
+	if (align < MALLOC_ALIGN)
+		align = MALLOC_ALIGN;
+	while (!is_power_of_two(align))
+		align = (align | (align - 1)) + 1;
+	return alloc_aligned(align, size, CALLER());
+}
+
+#define SYS_PAGE	((size_t)4096)
+
+EXPORT void *valloc(size_t size)
+{
+	return alloc_aligned(SYS_PAGE, size, CALLER());
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+	size_t rounded = (size + SYS_PAGE - 1) & -SYS_PAGE;
+
+	if (rounded < size)
+		return fail(ENOMEM);
+	return alloc_aligned(SYS_PAGE, rounded ? rounded : SYS_PAGE, CALLER());
+}
+
+EXPORT size_t malloc_usable_size(void *ptr)
+{
+	return heap_size(HEAP, ptr);
+}
+
+EXPORT int malloc_trim(size_t pad)
+{
+	(void)pad;
+	return heap_ready(HEAP) && heap_release_memory(HEAP) > 0;
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+	struct mallinfo2 info = { };
+	struct kspan_stats stats;
+
+	if (!heap_ready(HEAP))
+		return info;
+	heap_get_stats(HEAP, &stats);
+	info.arena = stats.sys_bytes;
+	info.ordblks = stats.nfree;
+	info.hblks = stats.nlarge_malloc - stats.nlarge_free;
+	info.hblkhd = stats.large_bytes;
+	info.uordblks = stats.live_bytes;
+	info.fordblks = stats.sys_bytes - stats.released_bytes - stats.live_bytes;
+	info.keepcost = stats.idle_bytes;
+	return info;
+}
+
+static int clamp_int(size_t n)
+{
+	return n > INT32_MAX ? INT32_MAX : (int)n;
+}
+
+EXPORT struct mallinfo mallinfo(void)
+{
+	struct mallinfo2 wide = mallinfo2();
+
+	return (struct mallinfo){
+		.arena = clamp_int(wide.arena),
+		.ordblks = clamp_int(wide.ordblks),
+		.hblks = clamp_int(wide.hblks),
+		.hblkhd = clamp_int(wide.hblkhd),
+		.uordblks = clamp_int(wide.uordblks),
+		.fordblks = clamp_int(wide.fordblks),
+		.keepcost = clamp_int(wide.keepcost),
+	};
+}
+
+EXPORT void malloc_stats(void)
+{
+	if (heap_ready(HEAP))
+		kspan_print_stats(HEAP);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* What a heap did, for a person: KSPAN_OPTIONS=stats_exit=1 and malloc_stats(). */
+#include "port.h"
+
+#define TOP_CLASSES	10
+
+/* Lines of "12.3 MiB": tenths of the largest unit that leaves at least one. */
+struct human {
+	char text[24];
+};
+
+static char *put_number(char *p, u64 n)
+{
+	char digits[20];
+	u32 len = 0;
+
+	do {
+		digits[len++] = '0' + n % 10;
+		n /= 10;
+	} while (n);
+	while (len)
+		*p++ = digits[--len];
+	return p;
+}
+
+static struct human human(u64 nbytes)
+{
+	static const char units[][4] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	struct human h;
+	u32 unit = 0;
+	u64 tenths;
+	char *p;
+
+	while (unit + 1 < ARRAY_SIZE(units) && nbytes >> (10 * (unit + 1)))
+		unit++;
+	tenths = unit ? (nbytes >> (10 * (unit - 1))) * 10 / 1024 : nbytes * 10;
+	p = put_number(h.text, tenths / 10);
+	if (unit) {
+		*p++ = '.';
+		*p++ = '0' + tenths % 10;
+	}
+	*p++ = ' ';
+	memcpy(p, units[unit], sizeof(units[unit]));
+	return h;
+}
+
+static void print_class(const struct kspan_class_stats *cls)
+{
+	port_report("  %7u %12llu %12llu %10llu %9llu %7u %12s", cls->size,
+		    (unsigned long long)cls->nmalloc, (unsigned long long)cls->nfree,
+		    (unsigned long long)cls->nrefill, (unsigned long long)cls->nflush,
+		    cls->nspan, human(cls->span_bytes).text);
+}
+
+/* The classes that served most, from the most to the least. */
+static void print_classes(struct kspan_stats *stats)
+{
+	u32 i, n, best;
+
+	port_report("  %7s %12s %12s %10s %9s %7s %12s", "object", "mallocs", "frees",
+		    "refills", "flushes", "spans", "bytes");
+	for (n = 0; n < TOP_CLASSES; n++) {
+		best = 0;
+		for (i = 1; i < KSPAN_STATS_CLASSES; i++)
+			if (stats->cls[i].nmalloc > stats->cls[best].nmalloc)
+				best = i;
+		if (!stats->cls[best].nmalloc)
+			return;
+		print_class(&stats->cls[best]);
+		stats->cls[best].nmalloc = 0;
+	}
+}
+
+void kspan_print_stats(struct kspan_heap *heap)
+{
+	struct kspan_stats stats;
+
+	heap_get_stats(heap, &stats);
+	port_report("%llu mallocs, %llu frees, %s live", (unsigned long long)stats.nmalloc,
+		    (unsigned long long)stats.nfree, human(stats.live_bytes).text);
+	port_report("%s from the system: %s in spans, %s idle, %s released, %s metadata",
+		    human(stats.sys_bytes).text, human(stats.inuse_bytes).text,
+		    human(stats.idle_bytes).text, human(stats.released_bytes).text,
+		    human(stats.meta_bytes).text);
+	port_report("large objects: %llu mallocs, %llu frees, %s live; %llu requests failed",
+		    (unsigned long long)stats.nlarge_malloc,
+		    (unsigned long long)stats.nlarge_free, human(stats.large_bytes).text,
+		    (unsigned long long)stats.nfail);
+	print_classes(&stats);
+}
+
+__attribute__((destructor)) static void stats_at_exit(void)
+{
+	if (kspan_stats_exit && port_load_acquire(&kspan_heap0.ready))
+		kspan_print_stats(&kspan_heap0);
+}
