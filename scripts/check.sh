@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 out=build/check
 mkdir -p "$out"
 
+export KSPAN_CHECK=1
 make() { command make --no-print-directory "$@"; }
 
 passed=0 failed=0 skipped=0
