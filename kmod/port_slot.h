@@ -21,6 +21,8 @@
 
 #include <linux/preempt.h>
 
+#include <kspan/sizeclass.h>
+
 extern struct kspan_heap kspan_heap0;
 
 /* The default heap's kspan_slotset.os.cur: a variable of the fast path's own. */
@@ -30,28 +32,53 @@ DECLARE_PER_CPU(struct kspan_slot *, kspan_slot0);
 #define PORT_HEAP_SLOTS_OFF	sizeof(void *)
 #define PORT_SLOTS0	((struct kspan_slotset *)((char *)&kspan_heap0 + PORT_HEAP_SLOTS_OFF))
 
+/* Known at compile time to be the default heap's. */
+static __always_inline bool port_slots_are_0(const struct kspan_slotset *ss)
+{
+	return __builtin_constant_p(ss == PORT_SLOTS0) && ss == PORT_SLOTS0;
+}
+
 /* Preemption must be off, unless a hint will do. */
 static __always_inline struct kspan_slot *port_slot_cur(const struct kspan_slotset *ss)
 {
-	if (__builtin_constant_p(ss == PORT_SLOTS0) && ss == PORT_SLOTS0)
+	if (port_slots_are_0(ss))
 		return raw_cpu_read(kspan_slot0);
 	return raw_cpu_read(*ss->os.cur);
 }
 
-/* The CPU's slot, made busy; NULL when it was busy already. */
-static __always_inline struct kspan_slot *port_slot_enter(const struct kspan_slotset *ss)
+/*
+ * Set the busy flag; false when it is set already, by what this interrupt
+ * interrupted. Not atomic towards other CPUs: there are none.
+ */
+#ifdef CONFIG_X86
+static __always_inline bool slot_claim(struct kspan_slot *slot)
 {
-	struct kspan_slot *slot;
+	bool busy;
 
-	preempt_disable();
-	slot = port_slot_cur(ss);
-	if (unlikely(READ_ONCE(slot->busy))) {
-		preempt_enable();
-		return NULL;
-	}
+	asm volatile("btsl $0, %1" : "=@ccc" (busy), "+m" (slot->busy) : : "memory");
+	return !busy;
+}
+#else
+static __always_inline bool slot_claim(struct kspan_slot *slot)
+{
+	if (READ_ONCE(slot->busy))
+		return false;
 	WRITE_ONCE(slot->busy, 1);
-	barrier();	/* the flag is up before the first access: an interrupt */
-	return slot;
+	barrier();	/* the flag is up before the first access */
+	return true;
+}
+#endif
+
+/* Have the CPU's slot for oneself; false when it is busy. */
+static __always_inline bool port_slot_enter(const struct kspan_slotset *ss,
+					    struct kspan_slot **slot)
+{
+	preempt_disable();
+	*slot = port_slot_cur(ss);
+	if (likely(slot_claim(*slot)))
+		return true;
+	preempt_enable();
+	return false;
 }
 
 static __always_inline void port_slot_leave(struct kspan_slot *slot)
@@ -61,39 +88,75 @@ static __always_inline void port_slot_leave(struct kspan_slot *slot)
 	preempt_enable();
 }
 
-static __always_inline void *port_slot_pop(const struct kspan_slotset *ss, u32 c)
+/* The highest entry that stack @c may use; for the default heap at a fixed place. */
+static __always_inline u16 port_slot_limit(const struct kspan_slotset *ss,
+					   struct kspan_slot *slot, unsigned long c)
 {
-	struct kspan_slot *slot = port_slot_enter(ss);
-	void *obj;
+	if (port_slots_are_0(ss))
+		return data_race(((u16 *)&slot->word[KSPAN_NR_STACKS])[c]);
+	return READ_ONCE(*slot_limit(ss, slot, c));
+}
 
-	if (unlikely(!slot))
+/*
+ * slot_pop() and slot_push() in fewer instructions: an index as wide as a
+ * register, of the word first the top alone and then one addition in memory,
+ * and a way out of their own for hits and misses, so that nobody looks twice
+ * at which it was.
+ */
+static __always_inline void *port_slot_pop_fast(const struct kspan_slotset *ss, unsigned long c)
+{
+	struct kspan_slot *slot;
+	u64 obj;
+
+	if (unlikely(!port_slot_enter(ss, &slot)))
 		return NULL;
-	obj = slot_pop(slot, c);
+	obj = slot_entries(slot)[slot->word[c] & KSPAN_SLOT_TOP];
+	if (unlikely(!obj)) {
+		port_slot_leave(slot);
+		return NULL;
+	}
+	barrier();	/* not in one register from here to there */
+	slot->word[c] += KSPAN_SLOT_POP;
 	port_slot_leave(slot);
-	return obj;
+	return (void *)obj;
 }
 
-static __always_inline bool port_slot_push(const struct kspan_slotset *ss, u32 c, void *obj)
+static __always_inline bool port_slot_push_fast(const struct kspan_slotset *ss, unsigned long c,
+						void *obj)
 {
-	struct kspan_slot *slot = port_slot_enter(ss);
-	bool done;
+	struct kspan_slot *slot;
+	unsigned long top;
 
-	if (unlikely(!slot))
+	if (unlikely(!port_slot_enter(ss, &slot)))
 		return false;
-	done = slot_push(ss, slot, c, obj);
+	top = slot->word[c] & KSPAN_SLOT_TOP;
+	if (unlikely(top >= port_slot_limit(ss, slot, c))) {
+		port_slot_leave(slot);
+		return false;
+	}
+	slot_entries(slot)[top + 1] = (uintptr_t)obj;
+	barrier();	/* as above; and the entry before the count of it */
+	slot->word[c] += 1;
 	port_slot_leave(slot);
-	return done;
+	return true;
 }
 
-#define port_slot_pop_fast(ss, c)	port_slot_pop(ss, c)
-#define port_slot_push_fast(ss, c, obj)	port_slot_push(ss, c, obj)
+static inline void *port_slot_pop(const struct kspan_slotset *ss, u32 c)
+{
+	return port_slot_pop_fast(ss, c);
+}
+
+static inline bool port_slot_push(const struct kspan_slotset *ss, u32 c, void *obj)
+{
+	return port_slot_push_fast(ss, c, obj);
+}
 
 static inline u32 port_slot_fill(const struct kspan_slotset *ss, u32 c, void **objs, u32 n)
 {
-	struct kspan_slot *slot = port_slot_enter(ss);
+	struct kspan_slot *slot;
 	u32 done;
 
-	if (unlikely(!slot))
+	if (unlikely(!port_slot_enter(ss, &slot)))
 		return 0;
 	done = slot_fill(ss, slot, c, objs, n);
 	port_slot_leave(slot);
@@ -102,10 +165,10 @@ static inline u32 port_slot_fill(const struct kspan_slotset *ss, u32 c, void **o
 
 static inline u32 port_slot_drain(const struct kspan_slotset *ss, u32 c, void **objs, u32 n)
 {
-	struct kspan_slot *slot = port_slot_enter(ss);
+	struct kspan_slot *slot;
 	u32 done = 0;
 
-	if (unlikely(!slot))
+	if (unlikely(!port_slot_enter(ss, &slot)))
 		return 0;
 	if (slot_count(ss, slot, c))
 		done = slot_drain(ss, slot, c, objs, n);
@@ -115,9 +178,9 @@ static inline u32 port_slot_drain(const struct kspan_slotset *ss, u32 c, void **
 
 static inline void port_slot_open(const struct kspan_slotset *ss, u32 c)
 {
-	struct kspan_slot *slot = port_slot_enter(ss);
+	struct kspan_slot *slot;
 
-	if (unlikely(!slot))
+	if (unlikely(!port_slot_enter(ss, &slot)))
 		return;
 	slot_open(ss, slot, c);
 	port_slot_leave(slot);
