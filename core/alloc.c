@@ -226,7 +226,9 @@ void *heap_alloc_aligned(struct kspan_heap *heap, size_t size, size_t align, gfp
 /**
  * heap_size - bytes that may be used at @ptr
  * @heap: the object's
- * @ptr: start of an object; NULL and foreign pointers have no bytes
+ * @ptr: start of an object
+ *
+ * Return: bytes; 0 for NULL, ZERO_SIZE_PTR and what is not the heap's.
  */
 size_t heap_size(struct kspan_heap *heap, const void *ptr)
 {
@@ -588,7 +590,7 @@ char *kspan_strdup(const char *s, gfp_t flags)
 
 /**
  * kspan_alloc_bulk - allocate many objects of one size
- * @size: bytes of each, 1 .. 32 KiB and above
+ * @size: bytes of each
  * @flags: as kspan_alloc()
  * @n: how many
  * @objs: where to put them
@@ -749,7 +751,7 @@ size_t kspan_release_memory(void)
  * The counters are read while others work, so sums of them agree only when
  * nobody does.
  *
- * Context: any that may take a spinlock.
+ * Context: process; sleeps.
  */
 void kspan_get_stats(struct kspan_stats *stats)
 {
