@@ -221,6 +221,7 @@ struct kspan_span *heap_span_alloc(struct kspan_heap *heap, size_t npages, size_
 
 	if (!span)
 		return NULL;
+	port_kick(heap);
 	if (heap->nnodes == 1)
 		node = -1;
 	if (npages > KSPAN_ARENA_PAGES || align > KSPAN_ARENA_PAGES)

@@ -312,6 +312,7 @@ void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
  * @needzero: set to whether any of them may not read as zero
  *
  * Context: the heap's lock is held.
+ * Return: false when they are not all free; nothing changed then.
  */
 bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		  u32 npages, bool *needzero)
@@ -330,8 +331,8 @@ bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 firs
  * @all: not only those that were free at the last epoch already
  * @addr: set to the run's address
  *
- * The pages are nobody's (nmoving) until pages_put_released() or until the
- * caller has put them to the source.
+ * The pages are nobody's, and counted in nmoving by this function, until the
+ * caller has freed them again or put them to the source.
  *
  * Context: the heap's lock is held.
  * Return: length in pages; 0 when there are no more.
@@ -361,13 +362,12 @@ u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, uintptr_t 
 	return 0;
 }
 
-/* Pages of pages_take_idle() come back, their memory released. Heap's lock held. */
-void pages_put_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
-			u32 npages)
+/* As pages_free(), of pages whose memory the system has back. */
+void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+			 u32 npages)
 {
 	map_set(arena->released, first, npages);
 	pages->nreleased += npages;
-	pages->nmoving -= npages;
 	arena_add_free(pages, arena, first, npages);
 }
 

@@ -5,33 +5,39 @@
  * Time is cut into epochs. A page that was free at the start of an epoch and
  * still is at its end goes back: so after one to two epochs without use. Pages
  * are nobody's while the system is called, so no lock is held then. The port
- * calls heap_scavenge() some time after port_kick(): a deferrable work in the
- * kernel, the next slow path in a program. See alloc.c.
+ * calls heap_scavenge() some time after port_kick(): from a deferrable work in
+ * the kernel, at the next span that comes or goes in a program. See alloc.c.
  */
 #include <kspan/heap.h>
 
-/* Return a run of pages: memory only, or, where that cannot be, the pages. */
-static void release_run(struct kspan_heap *heap, uintptr_t addr, u32 npages)
+/*
+ * Return a run of pages: memory only, or, where that cannot be, the pages.
+ * False: the system would not have it, the pages are free as before.
+ */
+static bool release_run(struct kspan_heap *heap, uintptr_t addr, u32 npages)
 {
 	struct kspan_source *source = heap->config.source;
 	struct kspan_arena *arena = pagemap_arena(heap, addr);
 	size_t nbytes = pages_to_bytes(npages);
 	unsigned long flags;
-	bool kept = source->release;
+	bool done = true;
 
-	if (!kept)
-		source->put(source, (void *)addr, nbytes);
+	if (source->release)
+		done = source->release(source, (void *)addr, nbytes);
 	else
-		source->release(source, (void *)addr, nbytes);
+		source->put(source, (void *)addr, nbytes);
 	flags = port_lock(&heap->lock);
-	if (kept) {
-		pages_put_released(&heap->pages, arena, addr_to_page(addr), npages);
-	} else {
-		heap->pages.nmoving -= npages;
+	heap->pages.nmoving -= npages;
+	if (!source->release)
 		heap->sys_bytes -= nbytes;
-	}
-	heap->nscavenged_bytes += nbytes;
+	else if (done)
+		pages_free_released(&heap->pages, arena, addr_to_page(addr), npages);
+	else
+		pages_free(&heap->pages, arena, addr_to_page(addr), npages, true);
+	if (done)
+		heap->nscavenged_bytes += nbytes;
 	port_unlock(&heap->lock, flags);
+	return done;
 }
 
 /**
@@ -55,7 +61,8 @@ size_t heap_release(struct kspan_heap *heap, bool all)
 		port_unlock(&heap->lock, flags);
 		if (!npages)
 			break;
-		release_run(heap, addr, npages);
+		if (!release_run(heap, addr, npages))
+			break;
 		nbytes += pages_to_bytes(npages);
 	}
 	if (nbytes) {
@@ -121,6 +128,7 @@ size_t heap_release_memory(struct kspan_heap *heap)
  * Near the soft limit idle memory goes back first; the hard one is kept.
  *
  * Context: no lock held; does not sleep.
+ * Return: false when the hard limit would be passed.
  */
 bool heap_within_limit(struct kspan_heap *heap, size_t nbytes)
 {

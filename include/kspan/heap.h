@@ -241,8 +241,8 @@ void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		  u32 npages, bool *needzero);
 u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, uintptr_t *addr);
-void pages_put_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
-			u32 npages);
+void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
+			 u32 npages);
 bool pages_age(struct kspan_pages *pages);
 
 /* pagemap.c */
