@@ -89,12 +89,9 @@ static __always_inline void *malloc_at(size_t size, uintptr_t caller)
 
 static noinline void free_slow(void *ptr, uintptr_t caller)
 {
-	uintptr_t addr = (uintptr_t)ptr;
-	u32 pclass = port_load(&pagemap_arena(HEAP, addr)->pclass[addr_to_page(addr)]);
 	int saved = errno;
 
-	if (!port_slot_push_slow(&HEAP->slots, pclass, ptr))
-		heap_free_slow(HEAP, ptr, caller);
+	heap_free_slow(HEAP, ptr, caller);
 	errno = saved;
 }
 
@@ -314,4 +311,10 @@ EXPORT void malloc_stats(void)
 {
 	if (heap_ready(HEAP))
 		kspan_print_stats(HEAP);
+}
+
+/* Options are refused when the program starts, not when it first allocates. */
+__attribute__((constructor(103))) static void malloc_start(void)
+{
+	heap_ready(HEAP);
 }

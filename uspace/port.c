@@ -272,7 +272,8 @@ struct kspan_heap kspan_heap0 = {
 _Static_assert(offsetof(struct kspan_heap, slots) == KSPAN_HEAP0_SLOTS,
 	       "slotset_is_heap0() finds heap0's slots at this offset");
 
-static port_mutex_t start_lock = PORT_MUTEX_INIT;
+/* Held while the default heap is made; before all other locks. */
+port_mutex_t port_start_lock = PORT_MUTEX_INIT;
 static bool started;
 
 static const struct kspan_config default_config = {
@@ -292,12 +293,12 @@ bool port_heap_start(struct kspan_heap *heap)
 {
 	struct kspan_config config = default_config;
 
-	port_mutex_lock(&start_lock);
+	port_mutex_lock(&port_start_lock);
 	if (!started) {
 		port_slots_start();
 		options_parse(&config);
 		started = heap_init(heap, &config) == 0;
 	}
-	port_mutex_unlock(&start_lock);
+	port_mutex_unlock(&port_start_lock);
 	return started;
 }

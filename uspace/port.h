@@ -8,7 +8,12 @@
 extern bool kspan_user_warn KSPAN_HIDDEN;
 extern struct kspan_source kspan_mmap_source KSPAN_HIDDEN;
 
+/* port.c */
+extern port_mutex_t port_start_lock KSPAN_HIDDEN;
+
 /* slots.c */
+extern port_mutex_t port_sets_lock KSPAN_HIDDEN;
+void port_slots_after_fork(void) KSPAN_HIDDEN;
 void port_slots_start(void) KSPAN_HIDDEN;
 void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
 

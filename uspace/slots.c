@@ -266,8 +266,8 @@ static __thread struct thread_slots {
 	struct thread_ref ref[MAX_SETS];
 } self TLS_IE;
 
-/* All slotsets with threads' slots. sets_lock is taken before a slotset's freezer. */
-static port_mutex_t sets_lock = PORT_MUTEX_INIT;
+/* All slotsets with threads' slots. port_sets_lock is taken before a slotset's freezer. */
+port_mutex_t port_sets_lock = PORT_MUTEX_INIT;
 static struct kspan_slotset *sets[MAX_SETS];
 static u64 last_gen;
 
@@ -514,7 +514,7 @@ static void thread_id_take(struct kspan_slotset *ss)
 {
 	int i;
 
-	port_mutex_lock(&sets_lock);
+	port_mutex_lock(&port_sets_lock);
 	ss->os.gen = ++last_gen;
 	for (i = 0; i < MAX_SETS && sets[i]; i++)
 		;
@@ -522,7 +522,7 @@ static void thread_id_take(struct kspan_slotset *ss)
 		sets[i] = ss;
 		ss->os.id = i;
 	}
-	port_mutex_unlock(&sets_lock);
+	port_mutex_unlock(&port_sets_lock);
 }
 
 static int thread_slots_init(struct kspan_slotset *ss)
@@ -571,9 +571,9 @@ static void thread_slots_destroy(struct kspan_slotset *ss)
 	u32 i;
 
 	if (os->id >= 0) {
-		port_mutex_lock(&sets_lock);
+		port_mutex_lock(&port_sets_lock);
 		sets[os->id] = NULL;
-		port_mutex_unlock(&sets_lock);
+		port_mutex_unlock(&port_sets_lock);
 	}
 	for (i = 0; i < os->nthread; i++)
 		unmap(os->thread_slot[i], whole_pages(ss->slot_bytes));
@@ -689,7 +689,7 @@ static void thread_detach(struct kspan_slotset *ss, struct kspan_slot *slot)
 
 /*
  * The destructor of exit_key. What the thread frees after it goes past the
- * caches. sets_lock keeps the slotsets where they are.
+ * caches. port_sets_lock keeps the slotsets where they are.
  */
 void port_slots_thread_exit(void *unused)
 {
@@ -697,7 +697,7 @@ void port_slots_thread_exit(void *unused)
 
 	(void)unused;
 	self.quiet = true;
-	port_mutex_lock(&sets_lock);
+	port_mutex_lock(&port_sets_lock);
 	for (i = 0; i < MAX_SETS; i++) {
 		struct thread_ref *ref = &self.ref[i];
 		struct kspan_slot *slot = ref->slot;
@@ -708,5 +708,34 @@ void port_slots_thread_exit(void *unused)
 		if (sets[i] && sets[i]->os.gen == ref->gen)
 			thread_detach(sets[i], slot);
 	}
-	port_mutex_unlock(&sets_lock);
+	port_mutex_unlock(&port_sets_lock);
+}
+
+/* In the child of fork() @ss has one thread at most: the others' slots are free. */
+static void slots_reclaim(struct kspan_slotset *ss)
+{
+	struct port_slotset *os = &ss->os;
+	struct thread_ref *ref = &self.ref[os->id];
+	u32 i;
+
+	os->pool = 0;
+	for (i = 0; i < os->nthread; i++) {
+		struct kspan_slot *slot = os->thread_slot[i];
+
+		if (ref->gen == os->gen && ref->slot == slot)
+			continue;
+		port_store(&slot->busy, 0);
+		*slot_next(slot) = os->pool;
+		os->pool = i + 1;
+	}
+}
+
+/* By fork()'s child, all locks being held. */
+void port_slots_after_fork(void)
+{
+	int i;
+
+	for (i = 0; i < MAX_SETS; i++)
+		if (sets[i])
+			slots_reclaim(sets[i]);
 }

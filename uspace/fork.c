@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * fork(): the child has one thread, and the locks as they were at that moment.
+ * So all of the default heap's are taken before and let go in both processes.
+ *
+ * A restartable sequence of another thread ends or has not begun in the child,
+ * as for any interrupted one. Threads' slots whose thread is not there go to
+ * the pool as they are; a busy flag of theirs means nothing any more.
+ *
+ * The locks are taken in the order of enum kspan_rank, but several of a rank,
+ * which debug builds would take for a mistake: hence not by port_lock().
+ */
+#include <pthread.h>
+#include "port.h"
+
+static void lock_raw(port_lock_t *lock)
+{
+	u32 old = 0;
+
+	if (!__atomic_compare_exchange_n(&lock->state, &old, 1, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		port_lock_wait(lock);
+}
+
+static void unlock_raw(port_lock_t *lock)
+{
+	if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
+		port_lock_wake(lock);
+}
+
+/* All locks of @heap in their order; in the child nobody waits for them. */
+static void heap_each_lock(struct kspan_heap *heap, void (*fn)(port_lock_t *lock))
+{
+	u32 i, node;
+
+	fn(&heap->caches_lock.lock);
+	fn(&heap->slots.os.freezer.lock);
+	fn(&heap->rcu_lock);
+	for (node = 0; node < heap->nnodes; node++)
+		for (i = 0; i < KSPAN_NR_STACKS; i++)
+			fn(&heap->central[node][i].lock);
+	fn(&heap->lock);
+	for (i = 0; i < KSPAN_NR_FIX; i++)
+		fn(&heap->fix[i].lock);
+	fn(&heap->slots.os.lock);
+}
+
+static void each_lock(void (*fn)(port_lock_t *lock))
+{
+	fn(&port_start_lock.lock);
+	fn(&port_sets_lock.lock);
+	if (port_load(&kspan_heap0.ready))
+		heap_each_lock(&kspan_heap0, fn);
+}
+
+static void fork_prepare(void)
+{
+	each_lock(lock_raw);
+}
+
+static void fork_parent(void)
+{
+	each_lock(unlock_raw);
+}
+
+static void fork_child(void)
+{
+	port_slots_after_fork();
+	each_lock(unlock_raw);
+}
+
+/*
+ * Early, so that handlers registered later, which may allocate, run outside of
+ * the time in which the locks are held.
+ */
+__attribute__((constructor(102))) static void fork_start(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
