@@ -77,7 +77,7 @@ static void *alloc_unusual(struct kspan_heap *heap, size_t size, bool noscan, gf
  * @size: any
  * @noscan: the object holds no pointers
  * @gfp: as kspan_alloc(); __GFP_ZERO acts on large objects only
- * @caller: for whom
+ * @caller: for whom; 0 for who called this
  *
  * Return: the object, ZERO_SIZE_PTR for no size, NULL when there is no memory.
  */
@@ -87,6 +87,8 @@ noinline void *heap_alloc_slow(struct kspan_heap *heap, size_t size, bool noscan
 	u32 stack;
 	void *obj;
 
+	if (!caller)
+		caller = CALLER();
 	if (!heap_ready(heap))
 		return heap_fail(heap, ENOMEM);
 	if (!size || size > KSPAN_MAX_SMALL_SIZE)
@@ -125,12 +127,14 @@ static void free_small(struct kspan_heap *heap, struct kspan_span *span, void *p
  * heap_free_slow - free what the fast path did not
  * @heap: the object's
  * @ptr: any pointer
- * @caller: by whom
+ * @caller: by whom; 0 for who called this
  */
 noinline void heap_free_slow(struct kspan_heap *heap, void *ptr, uintptr_t caller)
 {
 	struct kspan_span *span;
 
+	if (!caller)
+		caller = CALLER();
 	if (ZERO_OR_NULL_PTR(ptr))
 		return;
 	span = pagemap_span(heap, (uintptr_t)ptr);
@@ -329,8 +333,7 @@ void *kspan_alloc(size_t size, gfp_t flags)
 	if (unlikely(flags & __GFP_ZERO))
 		return observed(heap_zalloc(&kspan_heap0, size, false, flags, CALLER()),
 				size, flags, false);
-	return observed(heap_alloc(&kspan_heap0, size, false, flags, CALLER()), size, flags,
-			false);
+	return observed(heap_alloc(&kspan_heap0, size, false, flags, 0), size, flags, false);
 }
 
 /**
@@ -646,7 +649,7 @@ size_t kspan_alloc_bulk(size_t size, gfp_t flags, size_t n, void **objs)
 void kspan_free(const void *ptr)
 {
 	port_obj_free(ptr);
-	heap_free(&kspan_heap0, ptr, CALLER());
+	heap_free(&kspan_heap0, ptr, 0);
 }
 
 /**

@@ -396,7 +396,9 @@ static inline void *heap_fail(struct kspan_heap *heap, int error)
 /*
  * The fast path. A hit is: class lookup, one pop; a free: two dependent loads
  * for the page class, one push. Page classes that are not small objects have
- * stacks that stay closed, so that the push itself refuses them.
+ * stacks that stay closed, so that the push itself refuses them. With @caller 0
+ * the slow function takes its own caller, which is right where it is called in
+ * tail position, and saves the hit an instruction.
  */
 static __always_inline void *heap_alloc(struct kspan_heap *heap, size_t size, bool noscan,
 					gfp_t gfp, uintptr_t caller)
@@ -415,11 +417,19 @@ static __always_inline void *heap_alloc(struct kspan_heap *heap, size_t size, bo
 static __always_inline void heap_free(struct kspan_heap *heap, const void *ptr,
 				      uintptr_t caller)
 {
-	uintptr_t addr = (uintptr_t)ptr;
-	u32 pclass = port_load(&pagemap_arena(heap, addr)->pclass[addr_to_page(addr)]);
+	/* pairs with the release store in regions_grow() */
+	const struct kspan_regions *regions = port_load_acquire(&heap->regions);
+	uintptr_t addr = (uintptr_t)ptr, i = (addr >> KSPAN_ARENA_SHIFT) - regions->lo;
+	const struct kspan_arena *arena;
 
-	if (unlikely(!port_slot_push_fast(&heap->slots, pclass, (void *)ptr)))
-		heap_free_slow(heap, (void *)ptr, caller);
+	if (likely(i < regions->n)) {
+		arena = port_load(&regions->arena[i]);
+		if (likely(port_slot_push_fast(&heap->slots,
+					       port_load(&arena->pclass[addr_to_page(addr)]),
+					       (void *)ptr)))
+			return;
+	}
+	heap_free_slow(heap, (void *)ptr, caller);
 }
 
 #endif /* KSPAN_HEAP_H */
