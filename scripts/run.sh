@@ -150,13 +150,13 @@ times()
 		"$(cat "$out/$1.libc.ms")" "$(cat "$out/$1.kspan.ms")" "$off"
 }
 
-# The statistics of the process that allocated most.
+# The statistics of the process that allocated most, of the ones in the file.
 saw()
 {
 	[ -s "$out/$1.stats" ] || die "kspan printed no statistics for $1"
-	awk '/^kspan: statistics/ { b++ } { t[b] = t[b] "    " $0 "\n"
-		if ($2 == "mallocs" || $3 == "mallocs") { m = ($2 + 0 ? $2 : $3) + 0; if (m > most) { most = m; best = b } } }
-		END { printf "%s", t[best ? best : b] }' "$out/$1.stats" | head -n 16
+	awk '$1 == "kspan:" && $3 == "mallocs," { b++; if ($2 + 0 > most) { most = $2 + 0; best = b } }
+		{ text[b] = text[b] "    " $0 "\n" }
+		END { printf "%s", text[best] }' "$out/$1.stats" | head -n 9
 }
 
 title "1. Real programs, with kspan as their malloc()"
@@ -192,7 +192,7 @@ begin=$SECONDS
 echo "  booting Linux $kver"
 selftests/vm/run.sh --module kspan.ko --module kspan_kv.ko "${options[@]}" \
 	--script selftests/vm/demo.sh --log "$out/console.log" --timeout 540 |
-	tee "$out/vm.txt" | sed 's/^/    /'
+	tee "$out/vm.txt" | sed -u '/^fact /d; s/^/    /'
 [ "${PIPESTATUS[0]}" = 0 ] || die "the VM's part failed; its console: $out/console.log"
 echo "    ${green}loaded, used and unloaded without a complaint of the kernel${off} ($((SECONDS - begin)) s)"
 
@@ -203,11 +203,16 @@ fact()
 	sed -n "s/^fact $1: //p" "$out/vm.txt" | tail -n 1
 }
 
+row()
+{
+	printf '  %-26s %s\n' "$1" "$2"
+}
+
 title "In short"
-cat <<-END
-	  sqlite3, $rows rows    the same database and answers over kspan: $(cat "$out/sqlite.kspan.ms") ms (libc $(cat "$out/sqlite.libc.ms") ms)
-	  gcc, kspan's core       the same objects over kspan: $(cat "$out/gcc.kspan.ms") ms (libc $(cat "$out/gcc.libc.ms") ms)
-	  kernel, $(fact lines) lines   in and out of /dev/kspan_kv, checksum $(fact checksum)
-	  memory for them         kspan $(fact kspan-kb) KiB, kmalloc() $(fact kmalloc-kb) KiB$(fact saving)
-	  all of it               $((SECONDS - start)) s; ${dim}make check proves it, README.md tells more${off}
-END
+row "sqlite3, $rows rows" "the same database and answers; $(cat "$out/sqlite.kspan.ms") ms over kspan, $(cat "$out/sqlite.libc.ms") ms over libc"
+row "gcc, kspan's own core" "the same objects; $(cat "$out/gcc.kspan.ms") ms over kspan, $(cat "$out/gcc.libc.ms") ms over libc"
+row "kernel, $(fact lines) lines" "through /dev/kspan_kv and back, md5 $(fact checksum)"
+row "the memory they took" "$(fact kspan-kb) KiB over kspan, its code included; $(fact kmalloc-kb) KiB over kmalloc()"
+row "all of this" "$((SECONDS - start)) s"
+echo
+echo "${dim}make check proves it. README.md tells how to use it from a module and from a program.${off}"
