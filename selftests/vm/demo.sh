@@ -34,11 +34,19 @@ make_input()
 	want=$(cut -d' ' -f2- /tmp/input | md5sum | cut -d' ' -f1)
 }
 
-# Free memory in KiB, with the pages that the CPUs keep in hand.
+# Free memory in KiB, with the pages that the CPUs keep in hand, once two
+# readings agree: what the last process left behind goes back with a delay.
 free_kb()
 {
-	settle_memory
-	awk '/nr_free_pages/ { n += $2 } $1 == "count:" { n += $2 } END { print n * 4 }' /proc/zoneinfo
+	free=0
+	for try in 1 2 3 4 5 6; do
+		last=$free
+		settle_memory
+		free=$(awk '/nr_free_pages/ { n += $2 } $1 == "count:" { n += $2 } END { print n * 4 }' \
+			/proc/zoneinfo)
+		[ $((free - last)) -gt 64 ] || [ $((last - free)) -gt 64 ] || break
+	done
+	echo $free
 }
 
 # round BACKEND: load the modules, fill the store, read it back, and leave the

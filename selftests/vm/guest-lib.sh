@@ -109,5 +109,5 @@ settle_memory()
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	echo 1 >/proc/sys/vm/compact_memory 2>/dev/null
-	sleep 1
+	sleep 0.5
 }
