@@ -158,9 +158,12 @@ static int __init heap0_start(void)
 /* What is still out at the end is lost; that is said, and no harm done. */
 static void heap0_stop(void)
 {
-	u64 n = heap_leaks(&kspan_heap0, false);
 	size_t nbytes;
+	u64 n;
 
+	/* objects in a CPU's cache would look like leaks */
+	heap_release_memory(&kspan_heap0);
+	n = heap_leaks(&kspan_heap0, false);
 	if (n) {
 		pr_err("%llu objects were never freed:\n", n);
 		heap_leaks(&kspan_heap0, true);
