@@ -70,10 +70,10 @@ static void fork_child(void)
 }
 
 /*
- * Early, so that handlers registered later, which may allocate, run outside of
- * the time in which the locks are held.
+ * Called early, so that handlers registered later, which may allocate, run
+ * outside of the time in which the locks are held.
  */
-__attribute__((constructor(102))) static void fork_start(void)
+void port_fork_start(void)
 {
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

@@ -119,6 +119,8 @@ void options_parse(struct kspan_config *config)
 
 		if (!len)
 			options_refuse("empty option in", s, strlen(s));
+		if (eq == s)
+			options_refuse("no name given in", s, len);
 		if (!eq)
 			options_refuse("no value given for", s, len);
 		if (!parse_option(config, s, eq - s, eq + 1, s + len - eq - 1))

@@ -17,6 +17,9 @@ void port_slots_after_fork(void) KSPAN_HIDDEN;
 void port_slots_start(void) KSPAN_HIDDEN;
 void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
 
+/* fork.c */
+void port_fork_start(void) KSPAN_HIDDEN;
+
 /* options.c */
 extern bool kspan_stats_exit KSPAN_HIDDEN;
 void options_parse(struct kspan_config *config) KSPAN_HIDDEN;

@@ -221,11 +221,8 @@ static bool membarrier_start(void)
 static pthread_key_t exit_key;
 static bool exit_key_made;
 
-/*
- * Called under a lock by port_heap_start() or, before there is a second thread,
- * as a constructor: whichever comes first.
- */
-__attribute__((constructor(101))) void port_slots_start(void)
+/* By whichever comes first: the first allocation, under a lock, or a constructor. */
+void port_slots_start(void)
 {
 	if (port.ready)
 		return;
@@ -236,6 +233,13 @@ __attribute__((constructor(101))) void port_slots_start(void)
 		exit_key_made = !pthread_key_create(&exit_key, port_slots_thread_exit);
 	}
 	port.ready = true;
+}
+
+/* Before there is a second thread. */
+__attribute__((constructor(101))) static void slots_constructor(void)
+{
+	port_slots_start();
+	port_fork_start();
 }
 
 bool port_slots_are_percpu(void)

@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The malloc family as C, POSIX and glibc describe it: this program is linked
+ * with libkspan-malloc. It runs a second time without rseq, and single cases
+ * in children with other options.
+ */
+#include "kselftest_harness.h"
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED	1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED	1
+#endif
+#endif
+
+#ifdef SANITIZED
+
+TEST(malloc_is_the_sanitizers_here)
+{
+	SKIP(return, "a sanitizer brings its own malloc()");
+}
+
+#else
+
+#define AGAIN	"KSPAN_TEST_MALLOC_AGAIN"
+
+/* What the compiler knows of malloc() must not make it drop calls. */
+static void *hide(void *p)
+{
+	__asm__ volatile("" : "+r" (p) : : "memory");
+	return p;
+}
+
+/* Calls that the compiler cannot recognise, for what it would warn of. */
+static void (*volatile any_free)(void *p) = free;
+static void *(*volatile any_realloc)(void *p, size_t size) = realloc;
+static void *(*volatile any_reallocarray)(void *p, size_t n, size_t size) = reallocarray;
+
+static size_t hide_size(size_t n)
+{
+	__asm__ volatile("" : "+r" (n));
+	return n;
+}
+
+static uint32_t next(uint32_t *seed)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return *seed >> 12;
+}
+
+/* Contents that tell one object from another. */
+static void paint(void *p, size_t n)
+{
+	memset(p, (uintptr_t)p >> 4 ^ n, n);
+}
+
+static int is_painted(const void *p, size_t n)
+{
+	const unsigned char *s = p, want = (uintptr_t)p >> 4 ^ n;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (s[i] != want)
+			return 0;
+	return 1;
+}
+
+TEST(this_is_kspan)
+{
+	void *p = hide(malloc(33));
+
+	ASSERT_EQ(48, malloc_usable_size(p));
+	free(p);
+}
+
+TEST(every_size_is_aligned_and_holds_what_it_says)
+{
+	size_t size, step;
+
+	for (size = 0; size < 200000; size += step) {
+		char *p = hide(malloc(size));
+
+		ASSERT_NE(NULL, p);
+		ASSERT_LE(size, malloc_usable_size(p));
+		ASSERT_EQ(0, (uintptr_t)p % (size > 8 ? 16 : 8));
+		memset(p, 0xa5, malloc_usable_size(p));
+		free(p);
+		step = size < 2048 ? 1 : size / 50;
+	}
+}
+
+TEST(nothing_is_something)
+{
+	void *p = hide(malloc(0)), *q = hide(malloc(0));
+
+	ASSERT_NE(NULL, p);
+	ASSERT_NE(NULL, q);
+	ASSERT_NE(p, q);
+	free(p);
+	free(q);
+	free(NULL);
+	ASSERT_EQ(0, malloc_usable_size(NULL));
+	p = hide(calloc(0, 8));
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(NULL, hide(realloc(p, 0)));
+}
+
+TEST(too_much_is_refused)
+{
+	static const size_t absurd[] = { SIZE_MAX, SIZE_MAX - 4096, PTRDIFF_MAX, SIZE_MAX / 2 + 1 };
+	void *p = hide(malloc(10)), *q;
+	size_t i;
+
+	for (i = 0; i < sizeof(absurd) / sizeof(*absurd); i++) {
+		errno = 0;
+		ASSERT_EQ(NULL, hide(malloc(hide_size(absurd[i]))));
+		ASSERT_EQ(ENOMEM, errno);
+		errno = 0;
+		ASSERT_EQ(NULL, hide(calloc(hide_size(absurd[i]), 1)));
+		ASSERT_EQ(ENOMEM, errno);
+		errno = 0;
+		ASSERT_EQ(NULL, any_realloc(p, absurd[i]));
+		ASSERT_EQ(ENOMEM, errno);
+		ASSERT_EQ(ENOMEM, posix_memalign(&q, 64, hide_size(absurd[i])));
+		errno = 0;
+		ASSERT_EQ(NULL, hide(pvalloc(hide_size(absurd[i]))));
+		ASSERT_EQ(ENOMEM, errno);
+	}
+	errno = 0;
+	ASSERT_EQ(NULL, hide(calloc(hide_size(SIZE_MAX / 2), 3)));
+	ASSERT_EQ(ENOMEM, errno);
+	errno = 0;
+	ASSERT_EQ(NULL, any_reallocarray(p, SIZE_MAX / 2, 3));
+	ASSERT_EQ(ENOMEM, errno);
+	free(p);
+}
+
+TEST(free_keeps_errno)
+{
+	static void *objs[5000];
+	size_t i, big;
+
+	for (big = 0; big < 2; big++) {
+		for (i = 0; i < 5000; i++)
+			objs[i] = malloc(big ? (i % 40) << 12 : i);
+		errno = 12345;
+		for (i = 0; i < 5000; i++)
+			free(objs[i]);
+		ASSERT_EQ(12345, errno);
+	}
+}
+
+TEST(calloc_is_zero_on_used_memory)
+{
+	static const size_t sizes[] = { 1, 8, 24, 100, 1000, 5000, 40000, 300000, 5000000 };
+	size_t i, j, k;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		char *p[8];
+
+		for (j = 0; j < 8; j++)
+			memset(p[j] = malloc(sizes[i]), 0xff, sizes[i]);
+		for (j = 0; j < 8; j++)
+			free(p[j]);
+		for (j = 0; j < 8; j++) {
+			p[j] = hide(calloc(sizes[i], 1));
+			for (k = 0; k < sizes[i]; k++)
+				ASSERT_EQ(0, p[j][k]);
+		}
+		for (j = 0; j < 8; j++)
+			free(p[j]);
+	}
+}
+
+TEST(realloc_keeps_contents)
+{
+	unsigned char *p = NULL;
+	size_t have = 0, want, i;
+	uint32_t seed = 1, round;
+
+	for (round = 0; round < 3000; round++) {
+		want = 1 + (next(&seed) % 100 ? next(&seed) % 70000 : next(&seed) % 9000000);
+		p = realloc(p, want);
+		ASSERT_NE(NULL, p);
+		ASSERT_EQ(0, (uintptr_t)p % (want > 8 ? 16 : 8));
+		for (i = 0; i < have && i < want; i += i < 100 ? 1 : 97)
+			ASSERT_EQ(i * 7 % 251, p[i]);
+		for (i = 0; i < want; i++)
+			p[i] = i * 7 % 251;
+		have = want;
+	}
+	free(p);
+}
+
+TEST(alignments)
+{
+	size_t align, size;
+	void *p;
+
+	for (align = 8; align <= 8 << 20; align *= 2) {
+		for (size = 0; size < 200000; size = size * 3 + 1) {
+			errno = 77;
+			ASSERT_EQ(0, posix_memalign(&p, align, size));
+			ASSERT_EQ(77, errno);
+			ASSERT_EQ(0, (uintptr_t)p % align);
+			paint(p, size);
+			free(p);
+			p = hide(aligned_alloc(align, size));
+			ASSERT_EQ(0, (uintptr_t)p % align);
+			p = realloc(p, size + 100);
+			ASSERT_NE(NULL, p);
+			free(p);
+		}
+	}
+	p = (void *)1;
+	ASSERT_EQ(EINVAL, posix_memalign(&p, 0, 8));
+	ASSERT_EQ(EINVAL, posix_memalign(&p, 4, 8));
+	ASSERT_EQ(EINVAL, posix_memalign(&p, 24, 8));
+	ASSERT_EQ((void *)1, p);
+	errno = 0;
+	ASSERT_EQ(NULL, hide(aligned_alloc(hide_size(24), 8)));
+	ASSERT_EQ(EINVAL, errno);
+	p = hide(memalign(hide_size(48), 8));	/* glibc rounds up */
+	ASSERT_EQ(0, (uintptr_t)p % 64);
+	free(p);
+	p = hide(valloc(10));
+	ASSERT_EQ(0, (uintptr_t)p % 4096);
+	free(p);
+	p = hide(pvalloc(4097));
+	ASSERT_EQ(0, (uintptr_t)p % 4096);
+	ASSERT_LE(8192, malloc_usable_size(p));
+	free(p);
+}
+
+TEST(info_and_trim)
+{
+	struct mallinfo2 before = mallinfo2(), with, after;
+	char *p = hide(malloc(64 << 20));
+
+	memset(p, 1, 64 << 20);
+	with = mallinfo2();
+	ASSERT_LE(before.uordblks + (64 << 20), with.uordblks);
+	free(p);
+	ASSERT_EQ(1, malloc_trim(0));
+	after = mallinfo2();
+	ASSERT_GE(before.uordblks + 4096, after.uordblks);
+	ASSERT_GE(16 << 20, after.fordblks);
+}
+
+/* Errors: each in a child, which must die of abort() after a report that says so. */
+
+static void free_foreign(void)
+{
+	static char here[64];
+
+	free(hide(here + 16));
+}
+
+static void free_twice(void)
+{
+	void *p = malloc(100);
+
+	any_free(p);
+	any_free(p);
+}
+
+static void free_inside(void)
+{
+	char *p = malloc(100);
+
+	free(hide(p + 16));
+}
+
+static void free_large_twice(void)
+{
+	void *p = malloc(1 << 20);
+
+	any_free(p);
+	any_free(p);
+}
+
+static void free_large_inside(void)
+{
+	char *p = malloc(1 << 20);
+
+	free(hide(p + 8192));
+}
+
+static const struct {
+	const char *name;
+	void (*misuse)(void);
+	int by_default;
+} crimes[] = {
+	{ "foreign", free_foreign, 1 },
+	{ "double", free_twice, 0 },
+	{ "interior", free_inside, 0 },
+	{ "double-large", free_large_twice, 1 },
+	{ "interior-large", free_large_inside, 1 },
+};
+
+/* Runs this program again as "test_malloc crime <name>"; returns its wait status. */
+static int commit_crime(const char *name, const char *options, char *report, size_t len)
+{
+	int fds[2], status;
+	ssize_t n, got = 0;
+	pid_t pid;
+
+	if (pipe(fds))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		setenv("KSPAN_OPTIONS", options, 1);
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		execl("/proc/self/exe", "test_malloc", "crime", name, NULL);
+		_exit(99);
+	}
+	close(fds[1]);
+	while (got + 1 < (ssize_t)len && (n = read(fds[0], report + got, len - 1 - got)) > 0)
+		got += n;
+	report[got] = 0;
+	close(fds[0]);
+	return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+TEST(misuse_is_reported)
+{
+	char report[4096];
+	size_t i;
+	int status;
+
+	for (i = 0; i < sizeof(crimes) / sizeof(*crimes); i++) {
+		status = commit_crime(crimes[i].name, "checked=1", report, sizeof(report));
+		ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+			TH_LOG("%s, checked: %x %s", crimes[i].name, status, report);
+		}
+		ASSERT_NE(NULL, strstr(report, "kspan: "));
+		status = commit_crime(crimes[i].name, "checked=1,on_error=warn", report,
+				      sizeof(report));
+		ASSERT_EQ(0, status);
+		ASSERT_NE(NULL, strstr(report, "kspan: "));
+		if (!crimes[i].by_default)
+			continue;
+		status = commit_crime(crimes[i].name, "on_error=abort", report, sizeof(report));
+		ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+			TH_LOG("%s, default: %x %s", crimes[i].name, status, report);
+		}
+	}
+}
+
+TEST(bad_options_are_refused_by_name)
+{
+	static const char *const bad[] = {
+		"nonsense=1", "checked=2", "limit_hard=lots", "limit_hard=12Q", "limit_hard=",
+		"on_error=shrug", "epoch_ms=999999999999", "checked", "=1",
+	};
+	char report[4096];
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		int status = commit_crime("none", bad[i], report, sizeof(report));
+
+		ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+			TH_LOG("%s: %x", bad[i], status);
+		}
+		ASSERT_NE(NULL, strstr(report, bad[i][0] == 'n' ? "nonsense" : bad[i])) {
+			TH_LOG("%s: %s", bad[i], report);
+		}
+	}
+	ASSERT_EQ(0, commit_crime("none", "checked=0,limit_soft=1G,limit_hard=2g,cache=1M", report,
+				  sizeof(report)));
+}
+
+/* Threads */
+
+#define NTHREADS	4
+#define NBOXES		512
+
+struct parcel {
+	size_t size;
+	unsigned char body[];
+};
+
+static struct parcel *boxes[NBOXES];
+static int torn;
+
+static size_t random_size(uint32_t *seed)
+{
+	uint32_t r = next(seed) % 1000;
+
+	if (r < 800)
+		return next(seed) % 256;
+	if (r < 990)
+		return next(seed) % 8192;
+	return next(seed) % 300000;
+}
+
+static struct parcel *parcel_make(uint32_t *seed)
+{
+	size_t size = random_size(seed);
+	struct parcel *parcel = malloc(sizeof(*parcel) + size);
+
+	parcel->size = size;
+	paint(parcel->body, size);
+	return parcel;
+}
+
+static void parcel_open(struct parcel *parcel)
+{
+	if (parcel && !is_painted(parcel->body, parcel->size))
+		__atomic_store_n(&torn, 1, __ATOMIC_RELAXED);
+	free(parcel);
+}
+
+/* Puts objects where other threads find them, and frees those of others. */
+static void *swapper(void *arg)
+{
+	uint32_t seed = (uintptr_t)arg, i;
+
+	for (i = 0; i < 100000; i++) {
+		struct parcel *mine = parcel_make(&seed);
+
+		parcel_open(__atomic_exchange_n(&boxes[next(&seed) % NBOXES], mine,
+						__ATOMIC_ACQ_REL));
+	}
+	return NULL;
+}
+
+static void boxes_empty(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < NBOXES; i++) {
+		parcel_open(boxes[i]);
+		boxes[i] = NULL;
+	}
+}
+
+TEST(threads_free_what_others_allocated)
+{
+	pthread_t thread[NTHREADS];
+	size_t i;
+
+	for (i = 0; i < NTHREADS; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, swapper, (void *)(i + 1)));
+	for (i = 0; i < NTHREADS; i++)
+		pthread_join(thread[i], NULL);
+	boxes_empty();
+	ASSERT_EQ(0, torn);
+}
+
+static void *short_life(void *arg)
+{
+	uint32_t seed = (uintptr_t)arg, i;
+
+	for (i = 0; i < 50; i++)
+		parcel_open(parcel_make(&seed));
+	return NULL;
+}
+
+static void live_and_die(size_t n)
+{
+	pthread_t thread;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!pthread_create(&thread, NULL, short_life, (void *)(i + 1)))
+			pthread_join(thread, NULL);
+}
+
+TEST(threads_come_and_go)
+{
+	size_t before, after;
+
+	live_and_die(500);
+	before = mallinfo2().arena;
+	live_and_die(3000);
+	after = mallinfo2().arena;
+	ASSERT_LE(after, before + (8 << 20));
+}
+
+/* Forks */
+
+static int stop;
+
+static void *restless(void *arg)
+{
+	uint32_t seed = (uintptr_t)arg;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		parcel_open(parcel_make(&seed));
+	return NULL;
+}
+
+static void child_life(void)
+{
+	struct parcel *parcel[100];
+	uint32_t seed = getpid(), i;
+
+	torn = 0;
+	for (i = 0; i < 100; i++)
+		parcel[i] = parcel_make(&seed);
+	for (i = 0; i < 100; i++)
+		parcel_open(parcel[i]);
+	live_and_die(2);
+	_exit(torn ? 1 : 0);
+}
+
+TEST(children_of_busy_threads)
+{
+	pthread_t thread[NTHREADS];
+	int status = 0;
+	size_t i;
+
+	stop = 0;
+	for (i = 0; i < NTHREADS; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, restless, (void *)(i + 1)));
+	for (i = 0; i < 100 && !status; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			alarm(20);	/* a deadlock must not look like a success */
+			child_life();
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < NTHREADS; i++)
+		pthread_join(thread[i], NULL);
+	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, torn);
+}
+
+FIXTURE(again) { };
+FIXTURE_SETUP(again) { }
+FIXTURE_TEARDOWN(again) { }
+
+TEST_F_TIMEOUT(again, without_rseq, 200)
+{
+	int status;
+	pid_t pid;
+
+	if (getenv(AGAIN))
+		return;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+		setenv(AGAIN, "1", 1);
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(2);
+		execl("/proc/self/exe", "test_malloc", NULL);
+		_exit(3);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status) {
+		TH_LOG("failed without rseq; see GLIBC_TUNABLES=glibc.pthread.rseq=0 %s=1", AGAIN);
+	}
+}
+
+/* Before the harness looks at the arguments. */
+__attribute__((constructor)) static void criminal(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc != 3 || strcmp(argv[1], "crime"))
+		return;
+	for (i = 0; i < sizeof(crimes) / sizeof(*crimes); i++)
+		if (!strcmp(argv[2], crimes[i].name))
+			crimes[i].misuse();
+	_exit(0);
+}
+
+#endif /* !SANITIZED */
+
+TEST_HARNESS_MAIN
