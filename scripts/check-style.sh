@@ -16,6 +16,8 @@ ignore=(
 	COMPLEX_MACRO MACRO_WITH_FLOW_CONTROL
 	# kmod/compat.h exists for this, and check-core holds the rest to it.
 	LINUX_VERSION_CODE CONSTANT_COMPARISON
+	# The C library's functions return errors above zero.
+	USE_NEGATIVE_ERRNO
 	# Functions that a linker or a library finds by name (free(), say) have
 	# no header of ours.
 	AVOID_EXTERNS
@@ -28,7 +30,7 @@ ignore=(
 cd "$(dirname "$0")/.." || exit 1
 checkpatch=build/ksrc/scripts/checkpatch.pl
 types=$(IFS=,; echo "${ignore[*]}")
-number=0 failed=0
+failed=0
 
 mapfile -t files < <(git ls-files '*.[ch]')
 echo "TAP version 13"
@@ -38,16 +40,23 @@ if [ ${#files[@]} = 0 ]; then
 	exit 1
 fi
 echo "1..${#files[@]}"
-for file in "${files[@]}"; do
-	number=$((number + 1))
-	if said=$(perl $checkpatch --no-tree --no-summary --terse --show-types \
-			--max-line-length=100 --ignore "$types" \
-			--file "$file" 2>&1) && [ -z "$said" ]; then
-		echo "ok $number $file"
-	else
-		sed 's/^/# /' <<<"$said"
-		echo "not ok $number $file"
+
+# It starts slowly, so it gets many files at a time.
+said=$(printf '%s\0' "${files[@]}" | xargs -0 -n 10 -P "$(nproc)" \
+	perl $checkpatch --no-tree --no-summary --terse --show-types \
+	--max-line-length=100 --ignore "$types" --file 2>&1 | grep .)
+for i in "${!files[@]}"; do
+	file=${files[i]}
+	if own=$(grep -F "$file:" <<<"$said"); then
+		sed 's/^/# /' <<<"$own"
+		echo "not ok $((i + 1)) $file"
 		failed=1
+	else
+		echo "ok $((i + 1)) $file"
 	fi
 done
+if other=$(grep -vE '^[^ ]+\.[ch]:[0-9]+: ' <<<"$said") && [ -n "$other" ]; then
+	echo "checkpatch: $other" >&2
+	failed=1
+fi
 exit $failed

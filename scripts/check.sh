@@ -19,11 +19,20 @@ passed=0 failed=0 skipped=0
 start=$SECONDS
 stages=${*:-$(make -s check-stages)}
 
-# What went wrong in a stage: its failed results and the lines before them.
+# What went wrong in a stage: each failed result and what was said before it.
 show_failures()
 {
-	grep -B12 -E '^(# )?not ok' "$1" | tail -n 60 | sed 's/^/    /'
-	grep -qE '^(# )?not ok' "$1" || tail -n 20 "$1" | sed 's/^/    /'
+	awk '/^(# )?ok / { n = 0 }
+		{ text[n++] = $0 }
+		/^(# )?not ok / {
+			for (i = n > 25 ? n - 25 : 0; i < n; i++)
+				print "    " text[i]
+			n = 0; found = 1
+		}
+		END {
+			for (i = n > 20 ? n - 20 : 0; !found && i < n; i++)
+				print "    " text[i]
+		}' "$1" | head -n 120
 }
 
 for stage in $stages; do
