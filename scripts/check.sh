@@ -22,7 +22,7 @@ stages=${*:-$(make -s check-stages)}
 # What went wrong in a stage: each failed result and what was said before it.
 show_failures()
 {
-	awk '/^(# )?ok / { n = 0 }
+	awk '/^(# )?ok / { n = 0; next }
 		{ text[n++] = $0 }
 		/^(# )?not ok / {
 			for (i = n > 25 ? n - 25 : 0; i < n; i++)
