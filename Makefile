@@ -106,14 +106,19 @@ $(B)/%.a:
 	@rm -f $@
 	@$(AR) rcsD $@ $^
 
-$(B)/kspan.pc: Makefile
-	@mkdir -p $(@D)
+# $(1) is the file; it names the PREFIX of the make that writes it.
+define write_pc
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' \
 		'includedir=$${prefix}/include' '' 'Name: kspan' \
 		'Description: Go'\''s allocator, for kernel modules and programs' \
 		'Version: $(VERSION)' 'Requires.private: liburcu-bp' \
 		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lkspan' \
-		'Libs.private: -lpthread' >$@
+		'Libs.private: -lpthread' >$(1)
+endef
+
+$(B)/kspan.pc: Makefile
+	@mkdir -p $(@D)
+	$(call write_pc,$@)
 
 -include $(api_o:.o=.d) $(malloc_o:.o=.d)
 
@@ -151,9 +156,9 @@ install: lib
 	ln -sf libkspan.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libkspan.so.$(SOVERSION)
 	ln -sf libkspan.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libkspan.so
 	install -m 755 build/libkspan-malloc.so $(DESTDIR)$(LIBDIR)
-	install -m 644 build/kspan.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(call write_pc,$(DESTDIR)$(LIBDIR)/pkgconfig/kspan.pc)
 	install -m 644 include/kspan.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(wildcard include/kspan/*.h) $(DESTDIR)$(PREFIX)/include/kspan
+	install -m 644 include/kspan/types.h $(DESTDIR)$(PREFIX)/include/kspan
 
 ## Run and check
 

@@ -5,9 +5,10 @@
 # warning. What is left out, and why:
 
 ignore=(
-	# core/ is compiled without the kernel's headers, so its attributes are
-	# spelt out, and its symbols are exported from kmod/exports.c.
-	PREFER_DEFINED_ATTRIBUTE_MACRO EXPORT_SYMBOL
+	# core/ is compiled without the kernel's headers, so its attributes
+	# and array sizes are spelt out, and its symbols are exported from
+	# kmod/exports.c. So it is with the sources that both worlds compile.
+	PREFER_DEFINED_ATTRIBUTE_MACRO EXPORT_SYMBOL ARRAY_SIZE
 	# The types that each world gives its port (locks, RCU heads), and u64
 	# and its like where no kernel defines them.
 	NEW_TYPEDEFS
