@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The tests of the public API, which know neither world: test_api.c runs them
+ * in a program, kspan_test.ko in a kernel.
+ */
+#ifndef API_TESTS_H
+#define API_TESTS_H
+
+#include <kspan.h>
+
+#ifdef __KERNEL__
+#include <linux/errno.h>
+#include <linux/string.h>
+#else
+#include <errno.h>
+#include <string.h>
+#endif
+
+/**
+ * struct api_test - one test
+ * @name: in the words of the API
+ * @run: 0 when all is as it should be, else the line in api_tests.c that is not
+ *
+ * A test leaves nothing allocated, and needs the heap for itself: statistics
+ * are compared before and after. Misuse must be survived (in a program:
+ * KSPAN_OPTIONS=on_error=warn).
+ */
+struct api_test {
+	const char *name;
+	int (*run)(void);
+};
+
+extern const struct api_test api_tests[];
+extern const unsigned int n_api_tests;
+
+#endif /* API_TESTS_H */
