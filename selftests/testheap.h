@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * Private heaps for the tests, over a page source that counts, checks and fails.
+ *
+ * A source hands out pieces of one reserved range of addresses and knows of
+ * each page whether it is out, so a page given back twice, or never, is seen.
+ * Two kinds, as the two worlds have them:
+ *
+ *	kernel	grain 8 KiB, no release, pieces of any size between least and
+ *		wanted, at scattered addresses, full of junk
+ *	user	grain 4 MiB, with release, whole arenas that read as zero
+ *
+ * What fails a test deep in a helper or in a thread is must(), which aborts:
+ * the harness runs each test in a process of its own.
+ */
+#ifndef TESTHEAP_H
+#define TESTHEAP_H
+
+#include "kselftest_harness.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "port.h"
+
+#define KIB		((size_t)1024)
+#define MIB		((size_t)1024 * 1024)
+#define GIB		((size_t)1024 * 1024 * 1024)
+
+#define JUNK		0xa5
+
+#define must(cond)							\
+	((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
+
+static inline void must_failed(const char *cond, const char *file, int line)
+{
+	char buf[256];
+	int n = snprintf(buf, sizeof(buf), "# %s:%d: not so: %s\n", file, line, cond);
+
+	if (write(STDOUT_FILENO, buf, n) < 0)
+		_exit(1);
+	abort();
+}
+
+/* xorshift64*: the same numbers everywhere. */
+static inline u64 random_next(u64 *state)
+{
+	u64 x = *state ? *state : 88172645463325252ull;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	*state = x;
+	return x * 2685821657736338717ull;
+}
+
+static inline u32 random_below(u64 *state, u32 n)
+{
+	return (random_next(state) >> 32) * n >> 32;
+}
+
+/* The page source */
+
+enum test_place {
+	PLACE_SCATTER,	/* at random addresses */
+	PLACE_UP,	/* the lowest that fits */
+	PLACE_DOWN,	/* the highest that fits */
+};
+
+/**
+ * struct testsource - a page source for tests
+ * @src: what the heap sees
+ * @lock: all that follows
+ * @base: the range that pieces come from
+ * @npages: its length
+ * @owner: for each of its pages whether it is out
+ * @place: where in it the next piece is put
+ * @seed: of the random places and lengths
+ * @out: bytes out
+ * @peak: the most they ever were
+ * @nget: calls of get, failed ones too
+ * @nput: calls of put
+ * @nrelease: calls of release that were obeyed
+ * @nfailed: calls of get made to fail
+ * @fail_at: the get with this number (counted by @nget from 1) fails
+ * @fail_all: every get fails
+ * @fail_percent: so many of a hundred fail, by @seed
+ * @release_fails: release does nothing and says so
+ */
+struct testsource {
+	struct kspan_source src;
+	pthread_mutex_t lock;
+	char *base;
+	size_t npages;
+	u8 *owner;
+	enum test_place place;
+	u64 seed;
+	size_t out;
+	size_t peak;
+	u64 nget;
+	u64 nput;
+	u64 nrelease;
+	u64 nfailed;
+	u64 fail_at;
+	bool fail_all;
+	u32 fail_percent;
+	bool release_fails;
+};
+
+static inline void *test_map(size_t nbytes)
+{
+	void *p = mmap(NULL, nbytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must(p != MAP_FAILED);
+	return p;
+}
+
+static inline bool testsource_fails(struct testsource *ts)
+{
+	bool fails = ts->fail_all || ts->nget == ts->fail_at ||
+		     (ts->fail_percent && random_below(&ts->seed, 100) < ts->fail_percent);
+
+	ts->nfailed += fails;
+	return fails;
+}
+
+/* Whether @n pages from @page on are in; else *@busy is one that is out. */
+static inline bool testsource_is_in(struct testsource *ts, size_t page, size_t n, size_t *busy)
+{
+	const u8 *hit = memchr(ts->owner + page, 1, n);
+
+	if (hit)
+		*busy = hit - ts->owner;
+	return !hit;
+}
+
+/* The first place at or after page @from; npages if there is none. */
+static inline size_t testsource_find_up(struct testsource *ts, size_t from, size_t n,
+					size_t unit)
+{
+	size_t skew = ((uintptr_t)ts->base >> KSPAN_PAGE_SHIFT) & (unit - 1);
+	size_t busy, page = ((from + skew + unit - 1) & ~(unit - 1)) - skew;
+
+	for (; page + n <= ts->npages;
+	     page = ((busy + 1 + skew + unit - 1) & ~(unit - 1)) - skew)
+		if (testsource_is_in(ts, page, n, &busy))
+			return page;
+	return ts->npages;
+}
+
+static inline size_t testsource_find_down(struct testsource *ts, size_t n, size_t unit)
+{
+	size_t skew = ((uintptr_t)ts->base >> KSPAN_PAGE_SHIFT) & (unit - 1);
+	size_t busy, page;
+
+	if (n > ts->npages)
+		return ts->npages;
+	page = ((ts->npages - n + skew) & ~(unit - 1)) - skew;
+	for (; page < ts->npages; page -= unit)
+		if (testsource_is_in(ts, page, n, &busy))
+			return page;
+	return ts->npages;
+}
+
+static inline size_t testsource_find(struct testsource *ts, size_t nbytes, size_t align)
+{
+	size_t n = bytes_to_pages(nbytes), unit = bytes_to_pages(align), page;
+
+	if (unit > ts->npages)
+		return ts->npages;
+	if (ts->place == PLACE_DOWN)
+		return testsource_find_down(ts, n, unit);
+	if (ts->place == PLACE_UP)
+		return testsource_find_up(ts, 0, n, unit);
+	page = testsource_find_up(ts, random_next(&ts->seed) % ts->npages, n, unit);
+	return page < ts->npages ? page : testsource_find_up(ts, 0, n, unit);
+}
+
+/* What came in reads as zero; nobody wrote to it since. */
+static inline void testsource_check_zero(const char *addr, size_t nbytes)
+{
+	size_t off;
+
+	for (off = 0; off < nbytes && off < KSPAN_ARENA_SIZE; off += 1024)
+		must(*(const u64 *)(addr + off) == 0);
+}
+
+static inline void *testsource_take(struct testsource *ts, size_t page, size_t nbytes)
+{
+	char *addr = ts->base + pages_to_bytes(page);
+
+	memset(ts->owner + page, 1, bytes_to_pages(nbytes));
+	ts->out += nbytes;
+	if (ts->out > ts->peak)
+		ts->peak = ts->out;
+	testsource_check_zero(addr, nbytes);
+	if (!ts->src.zeroed)
+		memset(addr, JUNK, nbytes);
+	return addr;
+}
+
+static inline void *testsource_get(struct kspan_source *src, size_t min, size_t want,
+				   size_t align, gfp_t gfp, int node, size_t *got)
+{
+	struct testsource *ts = container_of(src, struct testsource, src);
+	void *mem = NULL;
+	size_t page;
+
+	must(min && min <= want && !(align & (align - 1)) && align >= KSPAN_PAGE_SIZE);
+	must(!(min % KSPAN_PAGE_SIZE) && !(want % KSPAN_PAGE_SIZE));
+	pthread_mutex_lock(&ts->lock);
+	ts->nget++;
+	if (testsource_fails(ts))
+		goto out;
+	*got = want;
+	if (ts->place == PLACE_SCATTER && want > min)
+		*got = min + random_next(&ts->seed) % ((want - min) / KSPAN_PAGE_SIZE + 1) /
+			     (src->grain / KSPAN_PAGE_SIZE) * src->grain;
+	page = testsource_find(ts, *got, align);
+	if (page == ts->npages) {
+		*got = min;
+		page = testsource_find(ts, min, align);
+	}
+	if (page < ts->npages)
+		mem = testsource_take(ts, page, *got);
+out:
+	pthread_mutex_unlock(&ts->lock);
+	return mem;
+}
+
+/* The page number of @addr; every one of its pages is out. */
+static inline size_t testsource_page(struct testsource *ts, void *addr, size_t nbytes)
+{
+	size_t page = ((char *)addr - ts->base) >> KSPAN_PAGE_SHIFT;
+
+	must((char *)addr >= ts->base && !((uintptr_t)addr % KSPAN_PAGE_SIZE));
+	must(nbytes && !(nbytes % KSPAN_PAGE_SIZE));
+	must(page + bytes_to_pages(nbytes) <= ts->npages);
+	must(!memchr(ts->owner + page, 0, bytes_to_pages(nbytes)));
+	return page;
+}
+
+static inline void testsource_put(struct kspan_source *src, void *addr, size_t nbytes)
+{
+	struct testsource *ts = container_of(src, struct testsource, src);
+
+	pthread_mutex_lock(&ts->lock);
+	memset(ts->owner + testsource_page(ts, addr, nbytes), 0, bytes_to_pages(nbytes));
+	ts->nput++;
+	ts->out -= nbytes;
+	must(!madvise(addr, nbytes, MADV_DONTNEED));
+	pthread_mutex_unlock(&ts->lock);
+}
+
+static inline bool testsource_release(struct kspan_source *src, void *addr, size_t nbytes)
+{
+	struct testsource *ts = container_of(src, struct testsource, src);
+	bool obeys;
+
+	pthread_mutex_lock(&ts->lock);
+	testsource_page(ts, addr, nbytes);
+	obeys = !ts->release_fails;
+	if (obeys) {
+		ts->nrelease++;
+		must(!madvise(addr, nbytes, MADV_DONTNEED));
+	}
+	pthread_mutex_unlock(&ts->lock);
+	return obeys;
+}
+
+/* A source over @nbytes of addresses, aligned to them (a power of two). */
+static inline void testsource_init(struct testsource *ts, bool kernel, size_t nbytes)
+{
+	char *mem = test_map(2 * nbytes);
+
+	memset(ts, 0, sizeof(*ts));
+	pthread_mutex_init(&ts->lock, NULL);
+	ts->base = (char *)(((uintptr_t)mem + nbytes - 1) & -nbytes);
+	ts->npages = bytes_to_pages(nbytes);
+	ts->owner = test_map(ts->npages);
+	ts->place = kernel ? PLACE_SCATTER : PLACE_UP;
+	ts->seed = 1;
+	ts->src.get = testsource_get;
+	ts->src.put = testsource_put;
+	ts->src.release = kernel ? NULL : testsource_release;
+	ts->src.grain = kernel ? KSPAN_PAGE_SIZE : KSPAN_ARENA_SIZE;
+	ts->src.zeroed = !kernel;
+}
+
+/* From now on the @n-th get fails; 0: none. */
+static inline void testsource_fail_nth(struct testsource *ts, u64 n)
+{
+	ts->fail_at = n ? ts->nget + n : 0;
+}
+
+/* Heaps */
+
+struct testheap {
+	struct testsource ts;
+	struct kspan_config config;
+	struct kspan_heap heap;
+};
+
+#define TEST_SPACE	GIB	/* addresses of a source, unless a test says otherwise */
+
+static inline void testheap_prepare(struct testheap *t, bool kernel, size_t space)
+{
+	testsource_init(&t->ts, kernel, space);
+	t->config = (struct kspan_config) {
+		.source = &t->ts.src,
+		.cache_bytes = MIB,
+		.stack_bytes = 64 * KIB,
+		.stack_objs = 128,
+	};
+}
+
+static inline void testheap_start(struct testheap *t)
+{
+	must(heap_init(&t->heap, &t->config) == 0);
+}
+
+static inline void testheap_init(struct testheap *t, bool kernel)
+{
+	testheap_prepare(t, kernel, TEST_SPACE);
+	testheap_start(t);
+}
+
+/* The heap's end: every object was freed, so everything must come back. */
+static inline void testheap_end(struct testheap *t)
+{
+	must(heap_verify(&t->heap) == 0);
+	must(heap_destroy(&t->heap) == 0);
+	must(t->ts.out == 0);
+	must(!memchr(t->ts.owner, 1, t->ts.npages));
+}
+
+/* Both kinds of source for every test of a fixture. */
+#define TESTHEAP_FIXTURE(name)						\
+	static struct testheap test;					\
+	static struct kspan_heap *const heap = &test.heap;		\
+	FIXTURE(name) { };						\
+	FIXTURE_VARIANT(name) {						\
+		bool kernel;						\
+	};								\
+	FIXTURE_VARIANT_ADD(name, kernel) {				\
+		.kernel = true,						\
+	};								\
+	FIXTURE_VARIANT_ADD(name, user) {				\
+		.kernel = false,					\
+	};								\
+	FIXTURE_SETUP(name)						\
+	{								\
+		testheap_init(&test, variant->kernel);			\
+	}								\
+	FIXTURE_TEARDOWN(name)						\
+	{								\
+		testheap_end(&test);					\
+	}
+
+/* Short forms: the caller is nobody. */
+static inline void *get(struct kspan_heap *heap, size_t size)
+{
+	return heap_alloc(heap, size, false, GFP_KERNEL, 0);
+}
+
+static inline void *get_noscan(struct kspan_heap *heap, size_t size)
+{
+	return heap_alloc(heap, size, true, GFP_KERNEL, 0);
+}
+
+static inline void put(struct kspan_heap *heap, void *obj)
+{
+	heap_free(heap, obj, 0);
+}
+
+static inline void testheap_stats(struct kspan_heap *heap, struct kspan_stats *stats)
+{
+	heap_get_stats(heap, stats);
+}
+
+static inline u64 misuses(struct kspan_heap *heap)
+{
+	return heap->nmisuse[KSPAN_DOUBLE_FREE] + heap->nmisuse[KSPAN_INTERIOR_FREE] +
+	       heap->nmisuse[KSPAN_FOREIGN_FREE];
+}
+
+/* The tests that count hits stay on one CPU, and so on one slot. */
+static inline void one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+/* Patterns */
+
+/* The bytes of an object that are written and looked at: all, of large ones some. */
+static inline size_t pattern_step(size_t size)
+{
+	return size <= 2048 ? 1 : size <= 65536 ? 61 : 509;
+}
+
+static inline u8 pattern_byte(u64 id, size_t i)
+{
+	return (id * 0x9e3779b97f4a7c15ull >> 56) + i * 7;
+}
+
+static inline void pattern_write(void *obj, size_t size, u64 id)
+{
+	size_t i, step = pattern_step(size);
+
+	for (i = 0; i < size; i += step)
+		((volatile u8 *)obj)[i] = pattern_byte(id, i);
+	if (size)
+		((volatile u8 *)obj)[size - 1] = pattern_byte(id, size - 1);
+}
+
+/* Whether the first @n bytes of an object written as of @size bytes are as they were. */
+static inline bool pattern_holds(const void *obj, size_t n, size_t size, u64 id)
+{
+	size_t i, step = pattern_step(size);
+
+	for (i = 0; i < n; i += step)
+		if (i != size - 1 && ((const volatile u8 *)obj)[i] != pattern_byte(id, i))
+			return false;
+	return !size || n < size ||
+	       ((const volatile u8 *)obj)[size - 1] == pattern_byte(id, size - 1);
+}
+
+static inline bool all_zero(const void *obj, size_t size)
+{
+	const char *p = obj;
+
+	return !size || (!p[0] && !memcmp(p, p + 1, size - 1));
+}
+
+/* Reports: what goes to standard error between begin and end */
+
+struct capture {
+	int saved;
+	int file;
+	char text[16384];
+};
+
+static inline void capture_begin(struct capture *capture)
+{
+	kspan_user_warn = true;
+	capture->saved = dup(STDERR_FILENO);
+	capture->file = memfd_create("stderr", 0);
+	must(capture->saved >= 0 && capture->file >= 0);
+	must(dup2(capture->file, STDERR_FILENO) >= 0);
+}
+
+static inline void capture_end(struct capture *capture)
+{
+	ssize_t n = pread(capture->file, capture->text, sizeof(capture->text) - 1, 0);
+
+	must(n >= 0);
+	capture->text[n] = '\0';
+	must(dup2(capture->saved, STDERR_FILENO) >= 0);
+	close(capture->saved);
+	close(capture->file);
+}
+
+/* How often @what is in what was captured. */
+static inline u32 capture_count(const struct capture *capture, const char *what)
+{
+	const char *p = capture->text;
+	u32 n = 0;
+
+	while ((p = strstr(p, what)) != NULL) {
+		n++;
+		p += strlen(what);
+	}
+	return n;
+}
+
+#endif /* TESTHEAP_H */
