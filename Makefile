@@ -46,7 +46,9 @@ cflags	 := -std=gnu11 $(CFLAGS) $(warnings) -fPIC -fvisibility=hidden \
 	    -ftls-model=initial-exec -Iinclude -Iuspace $(san)
 # A shared object resolves its own calls inside itself; clang does so anyway.
 cflags	 += $(if $(findstring clang,$(CC)),,-fno-semantic-interposition)
-ldflags	 := -shared -Wl,-z,relro,-z,now $(if $(SAN),,-Wl,-z,defs) $(san) $(LDFLAGS)
+# The kernel may look at a restartable sequence's descriptor after the library's
+# last call: it stays mapped.
+ldflags	 := -shared -Wl,-z,relro,-z,now,-z,nodelete $(if $(SAN),,-Wl,-z,defs) $(san) $(LDFLAGS)
 
 core	 := $(sort $(wildcard core/*.c))
 uspace	 := $(sort $(wildcard uspace/*.c))
@@ -95,12 +97,14 @@ $(B)/libkspan.so: $(api_o)
 $(B)/libkspan.so.$(SOVERSION): $(B)/libkspan.so
 	@ln -sf libkspan.so $@
 
-$(B)/libkspan-malloc.so: $(malloc_o)
+$(B)/libkspan-malloc.so: $(malloc_o) uspace/malloc.map
 	@echo '  LD      $@'
-	@$(CC) $(ldflags) -Wl,-soname,libkspan-malloc.so.$(SOVERSION) -o $@ $^ -lpthread
+	@$(CC) $(ldflags) -Wl,-soname,libkspan-malloc.so.$(SOVERSION) \
+		-Wl,--version-script=uspace/malloc.map -o $@ $(malloc_o) -lpthread
 
 $(B)/libkspan.a: $(api_o)
-$(B)/libkspan-malloc.a: $(malloc_o)
+# Its operator new throws through libstdc++.so's; a static program keeps its own.
+$(B)/libkspan-malloc.a: $(filter-out %/malloc_new.o,$(malloc_o))
 $(B)/%.a:
 	@echo '  AR      $@'
 	@rm -f $@

@@ -42,9 +42,29 @@ static void *hide(void *p)
 }
 
 /* Calls that the compiler cannot recognise, for what it would warn of. */
-static void (*volatile any_free)(void *p) = free;
-static void *(*volatile any_realloc)(void *p, size_t size) = realloc;
-static void *(*volatile any_reallocarray)(void *p, size_t n, size_t size) = reallocarray;
+static void any_free(void *p)
+{
+	void (*fn)(void *p) = free;
+
+	__asm__ volatile("" : "+r" (fn));
+	fn(p);
+}
+
+static void *any_realloc(void *p, size_t size)
+{
+	void *(*fn)(void *p, size_t size) = realloc;
+
+	__asm__ volatile("" : "+r" (fn));
+	return fn(p, size);
+}
+
+static void *any_reallocarray(void *p, size_t n, size_t size)
+{
+	void *(*fn)(void *p, size_t n, size_t size) = reallocarray;
+
+	__asm__ volatile("" : "+r" (fn));
+	return fn(p, n, size);
+}
 
 static size_t hide_size(size_t n)
 {

@@ -212,17 +212,17 @@ static bool is_power_of_two(size_t n)
 
 EXPORT int posix_memalign(void **ptr, size_t align, size_t size)
 {
-	int saved = errno;
+	int saved = errno, error = EINVAL;
 	void *obj;
 
-	if (!is_power_of_two(align) || align % sizeof(void *))
-		return EINVAL;
-	obj = alloc_aligned(align, size, CALLER());
+	if (is_power_of_two(align) && align % sizeof(void *) == 0) {
+		obj = alloc_aligned(align, size, CALLER());
+		error = obj ? 0 : ENOMEM;
+		if (obj)
+			*ptr = obj;
+	}
 	errno = saved;
-	if (!obj)
-		return ENOMEM;
-	*ptr = obj;
-	return 0;
+	return error;
 }
 
 EXPORT void *aligned_alloc(size_t align, size_t size)
