@@ -89,12 +89,25 @@ static size_t round_up_to(size_t n, size_t unit)
 	return (n + unit - 1) & ~(unit - 1);
 }
 
+/*
+ * The alignment, in bytes, of a piece in which a span of @npages at @align lies
+ * whole in one arena: no multiple of a power of two that is at least its length
+ * is inside it.
+ */
+static size_t piece_align(struct kspan_heap *heap, u32 npages, u32 align)
+{
+	size_t unit = heap->config.source->grain;
+
+	while (unit < pages_to_bytes(align) || unit < pages_to_bytes(npages))
+		unit *= 2;
+	return unit;
+}
+
 /* Get pages from the source: at least @npages in one aligned piece. */
 static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int node, gfp_t gfp)
 {
 	struct kspan_source *source = heap->config.source;
 	size_t want, got, min = round_up_to(pages_to_bytes(npages), source->grain);
-	size_t unit = pages_to_bytes(align);
 	void *mem;
 
 	want = pages_to_bytes(port_load(&heap->pages.ninuse) >> GROW_SHIFT);
@@ -105,7 +118,7 @@ static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int node, 
 	if (want < min)
 		want = min;
 	mem = source->get(source, min, round_up_to(want, source->grain),
-			  unit > source->grain ? unit : source->grain, gfp, node, &got);
+			  piece_align(heap, npages, align), gfp, node, &got);
 	if (!mem)
 		return false;
 	if (!pagemap_cover(heap, (uintptr_t)mem, got, false, gfp)) {
@@ -138,12 +151,17 @@ static void heap_span_enter(struct kspan_heap *heap, struct kspan_span *span, ui
 	pagemap_set(heap, span);
 }
 
-/* A large span longer than an arena: a mapping of its own. */
+/*
+ * A large span longer than an arena: a mapping of its own, of whole arenas, so
+ * that no other piece of memory can lie in one of them.
+ */
 static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
 			       size_t npages, size_t align, int node, gfp_t gfp)
 {
 	struct kspan_source *source = heap->config.source;
-	size_t got, nbytes = round_up_to(pages_to_bytes(npages), source->grain);
+	size_t got, nbytes = round_up_to(pages_to_bytes(npages),
+					 source->grain > KSPAN_ARENA_SIZE ?
+					 source->grain : KSPAN_ARENA_SIZE);
 	size_t unit = pages_to_bytes(align);
 	unsigned long flags;
 	void *mem;

@@ -175,6 +175,21 @@ bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 	return true;
 }
 
+/* Forget an arena that has no pages. The heap's lock is held. */
+void pages_remove_arena(struct kspan_pages *pages, struct kspan_arena *arena)
+{
+	u32 i;
+
+	pages->n--;
+	for (i = arena->index; i < pages->n; i++) {
+		pages->arena[i] = pages->arena[i + 1];
+		pages->arena[i]->index = i;
+		pages->maxrun[i] = pages->maxrun[i + 1];
+	}
+	for (i = arena->index >> KSPAN_GROUP_SHIFT; i << KSPAN_GROUP_SHIFT < pages->n; i++)
+		pages_refresh_group(pages, i);
+}
+
 /* A free run of @run pages is in @arena now. */
 static void pages_raise(struct kspan_pages *pages, struct kspan_arena *arena, u32 run)
 {

@@ -107,7 +107,7 @@ static bool regions_add_arena(struct kspan_heap *heap, uintptr_t r, struct kspan
 	struct kspan_regions *regions = heap->regions;
 	bool mine = regions->arena[r - regions->lo] == &kspan_no_arena;
 
-	if (mine && !arena->huge) {
+	if (mine) {
 		arena->base = r << KSPAN_ARENA_SHIFT;
 		mine = pages_insert_arena(&heap->pages, arena);
 	}
@@ -115,6 +115,25 @@ static bool regions_add_arena(struct kspan_heap *heap, uintptr_t r, struct kspan
 		port_store_release(&regions->arena[r - regions->lo], arena);
 	port_unlock(&heap->lock, flags);
 	return mine;
+}
+
+/*
+ * Give region number @r, which a huge span has for itself, that span's arena.
+ * The region may have one from pages that went back to the source since.
+ * Takes and drops the heap's lock.
+ */
+static void regions_set_huge(struct kspan_heap *heap, uintptr_t r, struct kspan_arena *arena)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	struct kspan_regions *regions = heap->regions;
+	struct kspan_arena *old = regions->arena[r - regions->lo];
+
+	port_store_release(&regions->arena[r - regions->lo], arena);
+	if (old != &kspan_no_arena)
+		pages_remove_arena(&heap->pages, old);
+	port_unlock(&heap->lock, flags);
+	if (old != &kspan_no_arena)
+		fix_free(&heap->fix[FIX_ARENA], old);
 }
 
 /*
@@ -131,7 +150,7 @@ static bool pagemap_cover_huge(struct kspan_heap *heap, uintptr_t lo, uintptr_t 
 	arena->huge = true;
 	arena->base = lo << KSPAN_ARENA_SHIFT;
 	for (r = lo; r <= hi; r++)
-		regions_add_arena(heap, r, arena);
+		regions_set_huge(heap, r, arena);
 	return true;
 }
 
