@@ -152,7 +152,8 @@ u32 central_take(struct kspan_central *central, void **objs, u32 n, gfp_t gfp,
 		if (!span)
 			return 0;
 		flags = port_lock(&central->lock);
-		port_list_add_tail(&span->node, &central->partial);
+		/* first: another may have grown too, and no span here is all free */
+		port_list_add(&span->node, &central->partial);
 		central->nspan++;
 		got = central_take_locked(central, objs, n, caller);
 	}
