@@ -14,6 +14,7 @@
 #else
 #include <errno.h>
 #include <string.h>
+#define noinline __attribute__((noinline))
 #endif
 
 /**
