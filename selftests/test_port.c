@@ -321,18 +321,27 @@ static void hands_step(struct hands *hands)
 	}
 }
 
-/* A thread keeps what it holds at the end: a thread's slot ends empty. */
+/*
+ * A thread keeps what it holds at the end, so that its slot ends empty: there
+ * is no heap to drain it into.
+ */
 static void hands_empty_slot(struct hands *hands)
 {
-	u32 c, before;
+	struct kspan_slot *slot;
+	u32 i, c, n;
 
 	if (port_slots_are_percpu())
 		return;
-	do {
-		before = hands->n;
-		for (c = 0; c < NSTACKS; c++)
-			hands_drain(hands, c);
-	} while (hands->n != before || port_load(&set.os.frozen));
+	while ((slot = port_slot_this(&set))->closed)
+		sched_yield();
+	port_slots_freeze(&set);
+	for (c = 0; c < NSTACKS; c++) {
+		n = slot_drain(&set, slot, c, hands->obj + hands->n, STACK_MAX);
+		for (i = 0; i < n; i++)
+			take(hands->obj[hands->n + i]);
+		hands->n += n;
+	}
+	port_slots_thaw(&set);
 }
 
 static void *hammer(void *arg)
