@@ -1449,6 +1449,7 @@ const struct api_test api_tests[] = {
 	{ "misuse: not recycled", test_misuse_not_recycled },
 	{ "misuse: wrong cache", test_misuse_wrong_cache },
 	{ "random walk", test_random_walk },
+	{ "a client, client.c", client_run },
 };
 
 const unsigned int n_api_tests = sizeof(api_tests) / sizeof(api_tests[0]);
