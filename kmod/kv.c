@@ -659,7 +659,7 @@ static void store_walk(bool (*fn)(const void *obj, size_t nbytes, void *arg), vo
  * @dump_id: where the dump goes on
  */
 struct kv_file {
-	struct mutex lock;
+	struct mutex lock;	/* one read or write at a time */
 	struct kv_slice line;
 	struct kv_slice answers;
 	size_t answer;
@@ -754,11 +754,13 @@ static int file_do_lines(struct kv_file *file, size_t *pos)
 static ssize_t file_refuse(struct kv_file *file, size_t pos, ssize_t start, int err)
 {
 	size_t before = start < 0 ? -start : 0;
+	size_t len = file->line.len - pos;
+	const char *line = file->line.data + pos;
+	const char *end = memchr(line, '\n', len);
 
 	if (start <= 0 && err == -EINVAL) {
-		pr_notice_ratelimited("refused \"%*pE\": want SET key value, DEL key or GET key, key of at most %u, value of at most %u bytes\n",
-				      (int)min_t(size_t, file->line.len - pos, 40),
-				      file->line.data + pos, KV_KEY_MAX, KV_VALUE_MAX);
+		pr_notice_ratelimited("refused \"%*pE\": not SET key value, DEL key or GET key\n",
+				      (int)min_t(size_t, end ? end - line : len, 40), line);
 		before = 0;
 	}
 	file->line.len = before;
@@ -808,7 +810,8 @@ static ssize_t kv_write(struct file *filp, const char __user *buf, size_t count,
 		return -ERESTARTSYS;
 	/* what is read next is news: an old dump ends here */
 	file->answered = false;
-	file->dump.len = file->dump_pos = 0;
+	file->dump.len = 0;
+	file->dump_pos = 0;
 	file->dump_id = 0;
 	ret = file_write(file, buf, min_t(size_t, count, MAX_RW_COUNT));
 	mutex_unlock(&file->lock);
@@ -820,8 +823,10 @@ static void file_next_answer(struct kv_file *file, size_t nbytes)
 {
 	file->answer += nbytes;
 	file->answer_pos = 0;
-	if (file->answer == file->answers.len)
-		file->answer = file->answers.len = 0;
+	if (file->answer < file->answers.len)
+		return;
+	file->answers.len = 0;
+	file->answer = 0;
 }
 
 /* Read from the first answer; 0: there is none. */
@@ -854,7 +859,8 @@ static int file_dump_entry(struct kv_file *file)
 	struct kv_entry *entry;
 	int ret = 0;
 
-	dump->len = file->dump_pos = 0;
+	dump->len = 0;
+	file->dump_pos = 0;
 	down_read(&store.lock);
 	entry = order_next(file->dump_id);
 	if (entry) {

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Module parameters: the wrong ones are refused by name, the right ones act.
+
+. ./guest-lib.sh
+params=/sys/module/kspan/parameters
+plan 42
+
+# said TEXT: the log has it since the mark.
+said()
+{
+	klog_since | grep -qF "$1"
+}
+
+# refused MODULE TEXT OPTION...: insmod fails, nothing is loaded, the log has TEXT.
+refused()
+{
+	module=$1 text=$2
+	shift 2
+	klog_mark "$*"
+	check_fails "$module.ko $* is refused" insmod /modules/$module.ko "$@"
+	check "$module.ko $*: the log names it" said "$module: $text"
+	check_fails "$module.ko $*: nothing stays" grep -q "^$module " /proc/modules
+}
+
+refused kspan "unknown parameter 'cache_kb'" cache_kb=128
+refused kspan "unknown parameter 'limits'" cache_kib=128 limits
+refused kspan "cache_kib=15: must be 16 to 65536" cache_kib=15
+refused kspan "cache_kib=999999: must be 16 to 65536" cache_kib=999999
+refused kspan "epoch_ms=soon: must be 0 or 10 to 3600000" epoch_ms=soon
+refused kspan "epoch_ms=-1: must be" epoch_ms=-1
+refused kspan "limit_soft=4096: must be 0 or 1048576 to" limit_soft=4096
+refused kspan "limit_hard=12X: must be" limit_hard=12X
+refused kspan "checked=perhaps: must be 0 or 1" checked=perhaps
+refused kspan "limit_soft=8388608: must not be above limit_hard=4194304" limit_soft=8M limit_hard=4M
+
+check "all of them at once, and right, are taken" \
+	insmod /modules/kspan.ko cache-kib=64 epoch_ms=0 limit_soft=32M limit_hard=64M checked
+check "checked is on" test "$(cat $params/checked)" = Y
+check "limit_hard is 64 MiB" test "$(cat $params/limit_hard)" = 67108864
+refused kspan_kv "backend=slab: must be kspan or kmalloc" backend=slab
+check "limit_hard can be changed" sh -c "echo 16M >$params/limit_hard"
+check_fails "but not out of range" sh -c "echo 1 >$params/limit_hard"
+check "it is what was written last and right" test "$(cat $params/limit_hard)" = 16777216
+insmod /modules/kspan_kv.ko
+# 200 values of 64 KiB and more do not fit into 16 MiB twice over
+yes SET | head -c 65000 | tr '\n' x >/tmp/value
+check_fails "past limit_hard an allocation fails" sh -c '
+	i=0
+	while [ $i -lt 400 ]; do
+		{ printf "SET key%d " $i; cat /tmp/value; echo; } >/tmp/line
+		cat /tmp/line >/dev/kspan_kv || exit
+		i=$((i + 1))
+	done'
+rmmod kspan_kv
+check "the heap is sound after that" grep -qx ok /sys/kernel/debug/kspan/verify
+check "kspan.ko goes" rmmod kspan
+finish
