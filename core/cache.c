@@ -226,3 +226,53 @@ void cache_drain(struct kspan_heap *heap, struct kspan_slotset *ss)
 	}
 	port_slots_thaw(ss);
 }
+
+/* Whether nobody used the slot since the last call, and it has objects. */
+static bool slot_is_idle(struct kspan_slotset *ss, struct kspan_slot *slot)
+{
+	u64 seen = 1;
+	u32 c, n = 0;
+
+	for (c = 0; c < ss->nstacks; c++) {
+		seen = seen * 31 + port_load(&slot->word[c]);
+		n += slot_count(ss, slot, c);
+	}
+	if (seen == slot->seen)
+		return n != 0;
+	slot->seen = seen;
+	return false;
+}
+
+/**
+ * cache_drain_idle - empty the slots that were not used since the last call
+ * @heap: their heap
+ * @ss: which slotset
+ *
+ * Context: process; sleeps. One caller at a time.
+ * Return: whether there are objects left in slots, to look at again.
+ */
+bool cache_drain_idle(struct kspan_heap *heap, struct kspan_slotset *ss)
+{
+	bool idle = false, busy = false;
+	u32 i;
+
+	for (i = 0; i < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+
+		if (slot && slot_is_idle(ss, slot))
+			idle = true;
+		else if (slot)
+			busy = true;
+	}
+	if (!idle)
+		return busy;
+	port_slots_freeze(ss);
+	for (i = 0; i < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+
+		if (slot && slot_is_idle(ss, slot))
+			cache_drain_slot(heap, ss, slot);
+	}
+	port_slots_thaw(ss);
+	return busy;
+}

@@ -267,3 +267,147 @@ void central_put(struct kspan_heap *heap, void **objs, u32 n, uintptr_t caller)
 		n -= done;
 	}
 }
+
+/*
+ * The scavenger holds the free objects of a span, so that nobody takes one
+ * while the memory under them goes back, with no lock held.
+ */
+struct trim {
+	u64 held[KSPAN_MAX_OBJS / 64];
+	u32 nheld;
+};
+
+static void trim_hold(struct kspan_central *central, struct kspan_span *span,
+		      struct trim *trim)
+{
+	u32 w;
+
+	port_assert_held(&central->lock);
+	for (w = 0; w < span_words(span->nobjs); w++) {
+		trim->held[w] = span->free[w];
+		span->free[w] = 0;
+	}
+	trim->nheld = span->nfree;
+	central->nout += span->nfree;
+	span->nfree = 0;
+	span_set_state(span, SPAN_FULL);
+	port_list_move(&span->node, &central->full);
+}
+
+/* The objects come back; the span goes to *@empty if they are all there is. */
+static void trim_unhold(struct kspan_central *central, struct kspan_span *span,
+			struct trim *trim, port_list_t *empty)
+{
+	u32 w;
+
+	port_assert_held(&central->lock);
+	for (w = 0; w < span_words(span->nobjs); w++)
+		span->free[w] |= trim->held[w];
+	span->nfree += trim->nheld;
+	central->nout -= trim->nheld;
+	span->trimmed = true;
+	span_set_state(span, SPAN_PARTIAL);
+	port_list_del(&span->node);
+	if (span->nfree == span->nobjs) {
+		port_list_add(&span->node, empty);
+		central->nspan--;
+	} else {
+		port_list_add_tail(&span->node, &central->partial);
+	}
+}
+
+/* The units of the span's memory that objects the scavenger does not hold lie on. */
+static u32 trim_used_units(const struct kspan_span *span, const struct trim *trim, size_t unit)
+{
+	u32 i, used = 0;
+
+	for (i = 0; i < span->nobjs; i++) {
+		size_t off = (size_t)i * span->size;
+		u32 first = off / unit, last = (off + span->size - 1) / unit;
+
+		if (!(trim->held[i / 64] >> (i % 64) & 1))
+			used |= (~0u >> (31 - last)) & (~0u << first);
+	}
+	return used;
+}
+
+/* Give back the units of @span that are not @used. Returns bytes given back. */
+static size_t trim_release(struct kspan_heap *heap, struct kspan_span *span, u32 used)
+{
+	struct kspan_source *source = heap->config.source;
+	u32 n = pages_to_bytes(span->npages) / source->unit, first, i;
+	size_t nbytes = 0;
+
+	for (i = 0; i < n; i++) {
+		if (used >> i & 1)
+			continue;
+		first = i;
+		while (i < n && !(used >> i & 1))
+			i++;
+		if (source->release(source, (char *)span->start + first * source->unit,
+				    (i - first) * source->unit))
+			nbytes += (i - first) * source->unit;
+	}
+	return nbytes;
+}
+
+/* The next span to trim, its free objects held; NULL when all were looked at. */
+static struct kspan_span *trim_next(struct kspan_central *central, u64 *left,
+				    struct trim *trim)
+{
+	size_t unit = central->heap->config.source->unit;
+
+	port_assert_held(&central->lock);
+	while (*left && !port_list_empty(&central->partial)) {
+		struct kspan_span *span = port_list_first_entry(&central->partial,
+								struct kspan_span, node);
+		bool was_active = span->active;
+
+		--*left;
+		span->active = false;
+		port_list_move_tail(&span->node, &central->partial);
+		if (was_active || span->trimmed || (size_t)span->nfree * span->size < unit)
+			continue;
+		trim_hold(central, span, trim);
+		return span;
+	}
+	return NULL;
+}
+
+/**
+ * central_trim - give back memory under free objects of spans that lie idle
+ * @central: which; not an object cache's, whose free objects may be constructed
+ *
+ * A span that nobody took from or freed to since the last call loses the
+ * memory of every unit without a live object. That needs free objects that
+ * nobody ever looks at: see alloc.c.
+ *
+ * Context: no lock held; the source must have release().
+ * Return: bytes given back.
+ */
+size_t central_trim(struct kspan_central *central)
+{
+	struct kspan_heap *heap = central->heap;
+	unsigned long flags;
+	struct kspan_span *span;
+	struct trim trim;
+	port_list_t empty;
+	size_t nbytes = 0;
+	u64 left;
+
+	if (!central->size)
+		return 0;
+	port_list_init(&empty);
+	flags = port_lock(&central->lock);
+	left = central->nspan;
+	while ((span = trim_next(central, &left, &trim)) != NULL) {
+		port_unlock(&central->lock, flags);
+		nbytes += trim_release(heap, span,
+				       trim_used_units(span, &trim, heap->config.source->unit));
+		flags = port_lock(&central->lock);
+		trim_unhold(central, span, &trim, &empty);
+	}
+	port_unlock(&central->lock, flags);
+	central_free_empty(heap, &empty);
+	return nbytes;
+}

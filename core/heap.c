@@ -501,6 +501,17 @@ static void heap_put_all(struct kspan_heap *heap)
 	}
 }
 
+static bool source_is_sane(const struct kspan_source *source)
+{
+	size_t grain = source->grain, unit = source->unit;
+
+	if (grain < KSPAN_PAGE_SIZE || (grain & (grain - 1)))
+		return false;
+	/* a span's units are bits of a word in central_trim() */
+	return !source->release ||
+	       (unit >= 4096 && unit <= KSPAN_PAGE_SIZE && !(unit & (unit - 1)));
+}
+
 /**
  * heap_init - make a heap
  * @heap: memory for it; what it holds does not matter, except that the default
@@ -512,9 +523,7 @@ static void heap_put_all(struct kspan_heap *heap)
  */
 int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 {
-	size_t grain = config->source->grain;
-
-	if (grain < KSPAN_PAGE_SIZE || (grain & (grain - 1)) || !config->stack_objs ||
+	if (!source_is_sane(config->source) || !config->stack_objs ||
 	    config->stack_objs > 400)
 		return -EINVAL;
 	heap->ready = false;

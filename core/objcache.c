@@ -265,8 +265,13 @@ static u64 cache_nlive(struct kspan_cache *cache)
 	u64 pops, n = 0;
 	u32 node;
 
-	for (node = 0; node < cache->heap->nnodes; node++)
-		n += port_load(&cache->central[node].nout);
+	for (node = 0; node < cache->heap->nnodes; node++) {
+		struct kspan_central *central = &cache->central[node];
+		unsigned long flags = port_lock(&central->lock);
+
+		n += central->nout;
+		port_unlock(&central->lock, flags);
+	}
 	return n - stack_cached(&cache->slots, 0, &pops);
 }
 
@@ -284,9 +289,12 @@ static void cache_count(struct kspan_cache *cache, struct kspan_cache_info *info
 	info->ncached = stack_cached(&cache->slots, 0, &pops);
 	info->nmalloc = pops;
 	for (node = 0; node < cache->heap->nnodes; node++) {
-		info->nspan += port_load(&central[node].nspan);
+		unsigned long flags = port_lock(&central[node].lock);
+
+		info->nspan += central[node].nspan;
+		nout += central[node].nout;
+		port_unlock(&central[node].lock, flags);
 		info->nmalloc += port_load(&central[node].ndirect);
-		nout += port_load(&central[node].nout);
 	}
 	info->nlive = nout - info->ncached;
 	info->nfree = info->nmalloc - info->nlive;
@@ -363,7 +371,7 @@ int objcache_verify(struct kspan_heap *heap)
 }
 
 /* Call @fn for the central lists of all object caches. */
-void objcache_for_each_central(struct kspan_heap *heap,
+void objcache_each_central(struct kspan_heap *heap,
 			       void (*fn)(struct kspan_central *central, void *arg),
 			       void *arg)
 {
@@ -393,6 +401,20 @@ static void cache_keep_counts(struct kspan_cache *cache)
 	port_add(&cache->heap->cache_nfree, info.nfree);
 }
 
+/* Until no callback is under way: the one that ends the waiting, too. */
+static void cache_wait_limbo(struct kspan_cache *cache)
+{
+	bool waiting;
+
+	do {
+		unsigned long flags = port_lock(&cache->limbo_lock);
+
+		waiting = cache->waiting;
+		port_unlock(&cache->limbo_lock, flags);
+		port_rcu_barrier();
+	} while (waiting);
+}
+
 /**
  * cache_destroy - end an object cache
  * @cache: nobody allocates from it or frees to it any more
@@ -406,9 +428,7 @@ int cache_destroy(struct kspan_cache *cache)
 
 	cache_drain(heap, &cache->slots);
 	if (cache->flags & KSPAN_TYPESAFE_BY_RCU)
-		do
-			port_rcu_barrier();
-		while (port_load(&cache->waiting));
+		cache_wait_limbo(cache);
 	if (cache_nlive(cache)) {
 		u32 node;
 

@@ -6,7 +6,12 @@
  * still is at its end goes back: so after one to two epochs without use. Pages
  * are nobody's while the system is called, so no lock is held then. The port
  * calls heap_scavenge() some time after port_kick(): from a deferrable work in
- * the kernel, at the next span that comes or goes in a program. See alloc.c.
+ * the kernel, at the next span that comes or goes in a program.
+ *
+ * Two more things happen at an epoch's end: the slots of CPUs that did nothing
+ * for its length are emptied; and, where the source can take memory and leave
+ * the addresses, spans that nobody touched for its length lose the memory that
+ * only free objects lie on. See alloc.c.
  */
 #include <kspan/heap.h>
 
@@ -74,12 +79,29 @@ size_t heap_release(struct kspan_heap *heap, bool all)
 	return nbytes;
 }
 
+/* Give back what lies under free objects of idle spans; bytes. */
+static size_t heap_trim(struct kspan_heap *heap)
+{
+	unsigned long flags;
+	size_t nbytes = 0;
+	u32 c, node;
+
+	if (!heap->config.source->release)
+		return 0;
+	for (node = 0; node < heap->nnodes; node++)
+		for (c = 0; c < KSPAN_NR_STACKS; c++)
+			nbytes += central_trim(&heap->central[node][c]);
+	flags = port_lock(&heap->lock);
+	heap->nscavenged_bytes += nbytes;
+	port_unlock(&heap->lock, flags);
+	return nbytes;
+}
+
 /**
  * heap_scavenge - end an epoch if it is over
  * @heap: whose
  *
- * Context: no lock held; does not sleep. Costs a look at the clock when it is
- * not time.
+ * Context: process; sleeps. Costs a look at the clock when it is not time.
  */
 void heap_scavenge(struct kspan_heap *heap)
 {
@@ -98,9 +120,12 @@ void heap_scavenge(struct kspan_heap *heap)
 	if (!due)
 		return;	/* somebody else does it */
 
+	more = cache_drain_idle(heap, &heap->slots);
 	heap_release(heap, false);
+	if (heap_trim(heap))
+		more = true;
 	flags = port_lock(&heap->lock);
-	more = pages_age(&heap->pages);
+	more |= pages_age(&heap->pages);
 	port_unlock(&heap->lock, flags);
 	if (more)
 		port_kick(heap);

@@ -57,6 +57,8 @@ u32 span_take(struct kspan_span *span, void **objs, u32 n)
 		span->free[w] = bits;
 	}
 	span->nfree -= got;
+	span->active = true;
+	span->trimmed = false;
 	return got;
 }
 
@@ -75,5 +77,6 @@ bool span_put(struct kspan_span *span, u32 idx)
 		return false;
 	span->free[idx / 64] |= bit;
 	span->nfree++;
+	span->active = true;
 	return true;
 }

@@ -36,12 +36,14 @@ static void stats_stack(struct kspan_heap *heap, u32 c, struct kspan_class_stats
 	cls->size = heap->central[0][c].size;
 	for (node = 0; node < heap->nnodes; node++) {
 		struct kspan_central *central = &heap->central[node][c];
+		unsigned long flags = port_lock(&central->lock);
 
-		cls->nspan += port_load(&central->nspan);
+		cls->nspan += central->nspan;
+		cls->nrefill += central->nrefill;
+		cls->nflush += central->nflush;
+		nout += central->nout;
+		port_unlock(&central->lock, flags);
 		cls->nmalloc += port_load(&central->ndirect);
-		cls->nrefill += port_load(&central->nrefill);
-		cls->nflush += port_load(&central->nflush);
-		nout += port_load(&central->nout);
 	}
 	cls->ncached = stack_cached(&heap->slots, c, &cls->nhit);
 	cls->nmalloc += cls->nhit;
@@ -256,7 +258,7 @@ u64 heap_leaks_of(struct kspan_heap *heap, bool (*owns)(uintptr_t site, void *ar
 	for (node = 0; node < heap->nnodes; node++)
 		for (c = 0; c < KSPAN_NR_STACKS; c++)
 			leaks_in_cache(&heap->central[node][c], &leaks);
-	objcache_for_each_central(heap, leaks_in_cache, &leaks);
+	objcache_each_central(heap, leaks_in_cache, &leaks);
 	return leaks.n + leaks_large(heap, owns, arg, print);
 }
 

@@ -44,6 +44,20 @@ static inline void must_failed(const char *cond, const char *file, int line)
 	abort();
 }
 
+/* Sanitizers that see every access have less to do, so that no test times out. */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_SLOWER	8
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TEST_SLOWER	8
+#endif
+#endif
+#ifndef TEST_SLOWER
+#define TEST_SLOWER	1
+#endif
+
+#define test_rounds(n)	((n) / TEST_SLOWER)
+
 /* xorshift64*: the same numbers everywhere. */
 static inline u64 random_next(u64 *state)
 {
@@ -85,6 +99,7 @@ enum test_place {
  * @nrelease: calls of release that were obeyed
  * @nfailed: calls of get made to fail
  * @fail_at: the get with this number (counted by @nget from 1) fails
+ * @fail_from: this one and all later ones fail
  * @fail_all: every get fails
  * @fail_percent: so many of a hundred fail, by @seed
  * @release_fails: release does nothing and says so
@@ -104,6 +119,7 @@ struct testsource {
 	u64 nrelease;
 	u64 nfailed;
 	u64 fail_at;
+	u64 fail_from;
 	bool fail_all;
 	u32 fail_percent;
 	bool release_fails;
@@ -121,6 +137,7 @@ static inline void *test_map(size_t nbytes)
 static inline bool testsource_fails(struct testsource *ts)
 {
 	bool fails = ts->fail_all || ts->nget == ts->fail_at ||
+		     (ts->fail_from && ts->nget >= ts->fail_from) ||
 		     (ts->fail_percent && random_below(&ts->seed, 100) < ts->fail_percent);
 
 	ts->nfailed += fails;
@@ -286,6 +303,7 @@ static inline void testsource_init(struct testsource *ts, bool kernel, size_t nb
 	ts->src.get = testsource_get;
 	ts->src.put = testsource_put;
 	ts->src.release = kernel ? NULL : testsource_release;
+	ts->src.unit = 4096;
 	ts->src.grain = kernel ? KSPAN_PAGE_SIZE : KSPAN_ARENA_SIZE;
 	ts->src.zeroed = !kernel;
 }

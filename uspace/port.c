@@ -249,6 +249,7 @@ struct kspan_source kspan_mmap_source = {
 	.get = source_get,
 	.put = source_put,
 	.release = source_release,
+	.unit = 4096,
 	.grain = KSPAN_ARENA_SIZE,
 	.zeroed = true,
 };

@@ -18,6 +18,7 @@
  * @release: let the system have the memory, keep the addresses, which read as
  *	zero when next touched. NULL where that cannot be (the kernel's linear
  *	map): idle pages are then put. False: nothing happened.
+ * @unit: what @release can give back: runs of this size and alignment
  * @grain: object memory is asked for in multiples of this, aligned to it; a
  *	power of two, at least KSPAN_PAGE_SIZE (metadata goes by pages)
  * @zeroed: what @get returns reads as zero
@@ -30,6 +31,7 @@ struct kspan_source {
 		     gfp_t gfp, int node, size_t *got);
 	void (*put)(struct kspan_source *src, void *addr, size_t nbytes);
 	bool (*release)(struct kspan_source *src, void *addr, size_t nbytes);
+	size_t unit;
 	size_t grain;
 	bool zeroed;
 };
@@ -273,6 +275,8 @@ u32 central_take(struct kspan_central *central, void **objs, u32 n, gfp_t gfp,
 		 uintptr_t caller);
 void central_put(struct kspan_heap *heap, void **objs, u32 n, uintptr_t caller);
 
+size_t central_trim(struct kspan_central *central);
+
 static inline struct kspan_central *heap_central(struct kspan_heap *heap, u32 stack,
 						 int node)
 {
@@ -291,6 +295,7 @@ u32 cache_alloc_bulk(struct kspan_slotset *ss, struct kspan_central *central, gf
 void cache_drain(struct kspan_heap *heap, struct kspan_slotset *ss);
 void cache_drain_slot(struct kspan_heap *heap, struct kspan_slotset *ss,
 		      struct kspan_slot *slot);
+bool cache_drain_idle(struct kspan_heap *heap, struct kspan_slotset *ss);
 
 /* tiny.c */
 void *tiny_alloc(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr_t caller);
@@ -339,7 +344,7 @@ struct kspan_cache_info {
 /* objcache.c */
 bool objcache_info(struct kspan_heap *heap, u32 nth, struct kspan_cache_info *info);
 void objcache_drain_all(struct kspan_heap *heap);
-void objcache_for_each_central(struct kspan_heap *heap,
+void objcache_each_central(struct kspan_heap *heap,
 			       void (*fn)(struct kspan_central *central, void *arg),
 			       void *arg);
 const char *objcache_name(const struct kspan_cache *cache);

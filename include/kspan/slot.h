@@ -45,6 +45,7 @@
  *	CPU, atomic
  * @ntiny_malloc: tiny objects handed out here; any CPU, atomic
  * @ntiny_free: tiny objects taken back here; any CPU, atomic
+ * @seen: what the scavenger last saw of the words; the scavenger's
  * @pad: to KSPAN_SLOT_HDR entries
  * @word: state of each stack; written by the owner only
  */
@@ -56,7 +57,8 @@ struct kspan_slot {
 	u32 budget_used;
 	u64 ntiny_malloc;
 	u64 ntiny_free;
-	u64 pad[3];
+	u64 seen;
+	u64 pad[2];
 	u64 word[];
 };
 

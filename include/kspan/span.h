@@ -46,8 +46,11 @@ enum kspan_span_state {
  * @state: enum kspan_span_state; central's lock, of a large span the heap's
  * @pclass: page class of its pages
  * @needzero: some of its memory may not be zero; fixed at allocation
- * @nodeid: NUMA node of its memory
  * @noscan: its objects hold no pointers
+ * @active: objects came or went since the scavenger last looked; central's lock
+ * @trimmed: the system has the memory of its free pages, and no object was taken
+ *	since; central's lock
+ * @nodeid: NUMA node of its memory
  * @marks: tiny spans: one word per block, see tiny.c
  * @bytes: large spans: bytes asked for
  * @sites: checked heaps: call site of each object's last alloc, or NULL
@@ -70,6 +73,8 @@ struct kspan_span {
 	u8 pclass;
 	u8 needzero;
 	u8 noscan;
+	u8 active;
+	u8 trimmed;
 	u16 nodeid;
 	union {
 		u32 *marks;
