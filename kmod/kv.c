@@ -1077,6 +1077,8 @@ static void compare_kspan(struct seq_file *m, const struct kv_census *census)
 		     "the same in kspan, each with its rounding");
 	compare_line(m, "kspan_system", stats->sys_bytes + stats->slot_bytes, census->requested,
 		     "all that kspan has from the system, caches and free pages included");
+	compare_line(m, "kspan_idle", stats->idle_bytes, census->requested,
+		     "of that in free pages, which go back when they stay idle");
 	kvfree(stats);
 }
 

@@ -255,7 +255,6 @@ struct kspan_slot *port_slotset_slot(const struct kspan_slotset *ss, u32 i)
  * caller holds the freezer.
  */
 void port_slots_freeze(struct kspan_slotset *ss)
-	__acquires(&ss->os.freezer)
 {
 	int cpu;
 
@@ -266,7 +265,6 @@ void port_slots_freeze(struct kspan_slotset *ss)
 }
 
 void port_slots_thaw(struct kspan_slotset *ss)
-	__releases(&ss->os.freezer)
 {
 	int cpu;
 
