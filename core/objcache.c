@@ -296,8 +296,8 @@ static void cache_count(struct kspan_cache *cache, struct kspan_cache_info *info
 		port_unlock(&central[node].lock, flags);
 		info->nmalloc += port_load(&central[node].ndirect);
 	}
-	info->nlive = nout - info->ncached;
-	info->nfree = info->nmalloc - info->nlive;
+	info->nlive = nout > info->ncached ? nout - info->ncached : 0;
+	info->nfree = info->nmalloc > info->nlive ? info->nmalloc - info->nlive : 0;
 }
 
 /* What the @nth object cache of the heap looks like; false when there is none. */

@@ -36,8 +36,10 @@ static void batch_free(port_rcu_t *rcu)
 	struct kspan_rcu_batch *batch = container_of(rcu, struct kspan_rcu_batch, rcu);
 	u32 i;
 
-	for (i = 0; i < batch->n; i++)
+	for (i = 0; i < batch->n; i++) {
+		port_obj_free(batch->objs[i]);
 		heap_free(batch->heap, batch->objs[i], 0);
+	}
 	heap_free(batch->heap, batch, 0);
 }
 
@@ -97,6 +99,7 @@ void heap_free_rcu(struct kspan_heap *heap, void *ptr)
 	while (!batch_add(heap, ptr))
 		if (!batch_open(heap)) {
 			port_synchronize_rcu();
+			port_obj_free(ptr);
 			heap_free(heap, ptr, 0);
 			return;
 		}
