@@ -33,7 +33,7 @@ ls selftests/test_*.c >/dev/null 2>&1 || fail "there are tests to run"
 # kernel's randomisation may have put something else.
 export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/selftests/tsan.supp
 quiet=
 [ "$san" != thread ] || quiet="setarch -R"
 

@@ -178,10 +178,21 @@ typedef struct cds_list_head port_list_t;
 #define port_list_move(node, list)		cds_list_move(node, list)
 #define port_list_first_entry(list, type, member)			\
 	cds_list_first_entry(list, type, member)
+/*
+ * Not liburcu's loops: at their end they look into the entry that the list's
+ * head would be in, which it is not, and UBSan says that it is misaligned.
+ */
+#define port_list_is_head(pos, list, member)				\
+	((char *)(pos) + offsetof(__typeof__(*(pos)), member) == (char *)(list))
 #define port_list_for_each_entry(pos, list, member)			\
-	cds_list_for_each_entry(pos, list, member)
+	for (pos = container_of((list)->next, __typeof__(*(pos)), member);	\
+	     !port_list_is_head(pos, list, member);			\
+	     pos = container_of((pos)->member.next, __typeof__(*(pos)), member))
 #define port_list_for_each_entry_safe(pos, tmp, list, member)		\
-	cds_list_for_each_entry_safe(pos, tmp, list, member)
+	for (pos = container_of((list)->next, __typeof__(*(pos)), member);	\
+	     !port_list_is_head(pos, list, member) &&			\
+	     (tmp = container_of((pos)->member.next, __typeof__(*(pos)), member), true); \
+	     pos = tmp)
 
 static inline void port_list_move_tail(port_list_t *node, port_list_t *list)
 {
