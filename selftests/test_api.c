@@ -343,13 +343,13 @@ TEST(fork_keeps_the_heap)
 	ASSERT_TRUE(all_is_well());
 }
 
-static volatile bool stop;
+static bool stop;
 
 static void *work_until_told(void *arg)
 {
 	u32 seed = (uintptr_t)arg;
 
-	while (!stop) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		void *obj = shared_make(&seed);
 
 		shared_free(obj);
@@ -390,7 +390,7 @@ TEST(fork_among_threads)
 		}
 		ASSERT_EQ(child_status(pid), 0);
 	}
-	stop = true;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
 	ASSERT_EQ(kspan_verify(), 0);
