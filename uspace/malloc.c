@@ -7,8 +7,9 @@
  * malloc(0) gives an object, free() keeps errno, realloc(p, 0) frees.
  *
  * The hit paths are a table lookup and one restartable sequence: no call, no
- * atomic instruction, no test of a mode. Until the heap has started the table
- * is all zero and the page map is empty: both lead to stacks that are closed.
+ * atomic instruction, no test of a mode. Until the heap has started, malloc_max
+ * is 0 and the page map is empty, so that neither gets as far as the sequence:
+ * the loader and other libraries call malloc() before any constructor of ours.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -24,7 +25,10 @@
 void free_sized(void *ptr, size_t size);
 void free_aligned_sized(void *ptr, size_t align, size_t size);
 
-/* Span class of the sizes up to 1 KiB; 0, whose stack is closed, until it is filled. */
+/* Sizes below this are served from class_of[]; 0 until it is filled. */
+static size_t malloc_max;
+
+/* Span class of the sizes up to 1 KiB. */
 static u8 class_of[KSPAN_SMALL_SIZE_MAX8 + 1] __attribute__((aligned(64)));
 
 /* What the core is asked for, so that malloc()'s promises hold. */
@@ -41,13 +45,14 @@ static noinline void class_of_fill(void)
 
 	for (size = 0; size < sizeof(class_of); size++)
 		port_store(&class_of[size], span_class(size_to_class(malloc_size(size)), false));
+	port_store_release(&malloc_max, size);
 }
 
 static noinline void *malloc_slow(size_t size, uintptr_t caller)
 {
 	void *obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
 
-	if (unlikely(!port_load(&class_of[1])) && obj)
+	if (unlikely(!port_load(&malloc_max)) && obj)
 		class_of_fill();
 	return obj;
 }
@@ -57,7 +62,7 @@ static noinline void *malloc_medium(size_t size, uintptr_t caller)
 {
 	void *obj = NULL;
 
-	if (size <= KSPAN_MAX_SMALL_SIZE)
+	if (size <= KSPAN_MAX_SMALL_SIZE && port_load(&malloc_max))
 		obj = rseq_pop(&HEAP->slots, span_class(size_to_class(size), false));
 	return likely(obj) ? obj : malloc_slow(size, caller);
 }
@@ -72,7 +77,7 @@ static noinline void *malloc_miss(size_t size)
 
 static __always_inline void *malloc_hit(size_t size)
 {
-	if (unlikely(size > KSPAN_SMALL_SIZE_MAX8))
+	if (unlikely(size >= port_load(&malloc_max)))
 		return NULL;
 	return rseq_pop(&HEAP->slots, port_load(&class_of[size]));
 }
@@ -180,6 +185,8 @@ static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);
 		return NULL;
 	}
+	if (!heap_ready(HEAP))
+		return fail(ENOMEM);
 	return heap_realloc(HEAP, ptr, malloc_size(size), GFP_KERNEL, caller);
 }
 
@@ -202,6 +209,8 @@ static void *alloc_aligned(size_t align, size_t size, uintptr_t caller)
 {
 	if (align <= MALLOC_ALIGN)
 		return malloc_at(max(size, align), caller);
+	if (!heap_ready(HEAP))
+		return fail(ENOMEM);
 	return heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller);
 }
 

@@ -233,13 +233,8 @@ static inline void port_set_errno(int e)
 /* A code address in a report. */
 #define PORT_SITE	"%p"
 
-/* There is nobody to wake: whoever has work for the scavenger looks whether it is time. */
-void heap_scavenge(struct kspan_heap *heap) KSPAN_HIDDEN;
-
-static inline void port_kick(struct kspan_heap *heap)
-{
-	heap_scavenge(heap);
-}
+/* background.c */
+void port_kick(struct kspan_heap *heap) KSPAN_HIDDEN;
 
 static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
 {

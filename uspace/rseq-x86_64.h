@@ -19,20 +19,8 @@
 
 #define RSEQ_ARCH	1
 
-extern void *kspan_rseq_cs KSPAN_HIDDEN;
-extern void *kspan_rseq_idx KSPAN_HIDDEN;
-
-/*
- * The offset from the thread pointer of a __thread variable that has the
- * initial-exec model: a constant that the loader knows. Reads no memory of the
- * thread, so it works before the thread pointer is set.
- */
-#define RSEQ_TP_OFFSET(var)						\
-	({								\
-		ptrdiff_t _off;						\
-		__asm__("movq " #var "@gottpoff(%%rip), %0" : "=r" (_off)); \
-		_off;							\
-	})
+extern ptrdiff_t kspan_rseq_cs KSPAN_HIDDEN;
+extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 
 /* The descriptor (label 3) and the way back (label 4), out of line. */
 #define RSEQ_TABLE							\

@@ -140,32 +140,28 @@ static u32 possible_cpus(void)
 }
 
 /*
- * What the sequences use until rseq is known to work: a descriptor that the
- * kernel never sees and index 0.
+ * Where the sequences find the rseq area. Both are 0 until port_slots_start()
+ * and no sequence may run before: it is a constructor, and libkspan-malloc,
+ * which is called earlier, takes care (malloc_max).
  */
-__thread u64 kspan_rseq_dummy[2] TLS_IE KSPAN_HIDDEN;
+ptrdiff_t kspan_rseq_cs;
+ptrdiff_t kspan_rseq_idx;
 
-/*
- * The offsets must be right when the first malloc() comes, which may be before
- * any constructor of this library has run. No data relocation that linkers
- * accept gives a thread variable's offset; the address of an ifunc does: the
- * loader asks the resolver for it while it relocates the library.
- */
-static void (*resolve_cs(void))(void)
+/* For a process without rseq: a descriptor that no kernel sees, and index 0. */
+static __thread u64 dummy[2] TLS_IE;
+
+static void rseq_use(ptrdiff_t cs, ptrdiff_t idx)
 {
-	return (void (*)(void))RSEQ_TP_OFFSET(kspan_rseq_dummy);
+	port_store_release(&kspan_rseq_idx, idx);
+	port_store_release(&kspan_rseq_cs, cs);
 }
 
-static void (*resolve_idx(void))(void)
+static void rseq_use_dummy(void)
 {
-	return (void (*)(void))(RSEQ_TP_OFFSET(kspan_rseq_dummy) + (ptrdiff_t)sizeof(u64));
+	ptrdiff_t offset = (char *)dummy - (char *)__builtin_thread_pointer();
+
+	rseq_use(offset, offset + (ptrdiff_t)sizeof(u64));
 }
-
-static void dummy_cs(void) __attribute__((ifunc("resolve_cs")));
-static void dummy_idx(void) __attribute__((ifunc("resolve_idx")));
-
-void *kspan_rseq_cs = (void *)dummy_cs;
-void *kspan_rseq_idx = (void *)dummy_idx;
 
 /*
  * mm_cid is dense: as many slots are used as threads run at a time. glibc
@@ -184,23 +180,18 @@ static bool rseq_usable(void)
 	       membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) == 0;
 }
 
-/*
- * The dummy has index 0 only, the real area any: closed slots for all of them
- * must be in place before. Runs before there is a second thread, as a
- * constructor if not earlier, so no sequence is under way with the dummy.
- */
 static bool rseq_start(void)
 {
 	port.ncpu = possible_cpus();
-	if (!port.ncpu || !rseq_usable())
+	if (port.ncpu && rseq_usable())
+		port.closed = map_zero(port.ncpu * KSPAN_SLOT_STRIDE, PROT_READ);
+	if (!port.closed) {
+		rseq_use_dummy();
 		return false;
-	port.closed = map_zero(port.ncpu * KSPAN_SLOT_STRIDE, PROT_READ);
-	if (!port.closed)
-		return false;
-	port_store_release(&kspan_heap0.slots.os.cur, port.closed);
-	port_store_release(&kspan_rseq_idx, (void *)(__rseq_offset + rseq_index_field()));
-	port_store_release(&kspan_rseq_cs,
-			   (void *)(__rseq_offset + (ptrdiff_t)offsetof(struct rseq, rseq_cs)));
+	}
+	kspan_heap0.slots.os.cur = port.closed;
+	rseq_use(__rseq_offset + (ptrdiff_t)offsetof(struct rseq, rseq_cs),
+		 __rseq_offset + rseq_index_field());
 	return true;
 }
 
