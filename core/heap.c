@@ -55,7 +55,8 @@ void *heap_meta_get(struct kspan_heap *heap, size_t nbytes, gfp_t gfp, size_t *g
 	chunk->next = heap->chunks;
 	heap->chunks = chunk;
 	heap->sys_bytes += *got;
-	heap->meta_bytes += *got;
+	/* read without the lock by fix_chunk_size() */
+	port_store(&heap->meta_bytes, heap->meta_bytes + *got);
 	port_unlock(&heap->lock, flags);
 	*got -= CHUNK_HEAD;
 	return (char *)chunk + CHUNK_HEAD;
@@ -103,21 +104,30 @@ static size_t piece_align(struct kspan_heap *heap, u32 npages, u32 align)
 	return unit;
 }
 
-/* Get pages from the source: at least @npages in one aligned piece. */
-static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int node, gfp_t gfp)
+/* How much to ask for when @min bytes are needed. */
+static size_t grow_bytes(struct kspan_heap *heap, size_t min)
 {
-	struct kspan_source *source = heap->config.source;
-	size_t want, got, min = round_up_to(pages_to_bytes(npages), source->grain);
-	void *mem;
+	unsigned long flags = port_lock(&heap->lock);
+	size_t want = pages_to_bytes(heap->pages.ninuse >> GROW_SHIFT);
 
-	want = pages_to_bytes(port_load(&heap->pages.ninuse) >> GROW_SHIFT);
+	port_unlock(&heap->lock, flags);
 	if (want < pages_to_bytes(GROW_MIN_PAGES))
 		want = pages_to_bytes(GROW_MIN_PAGES);
 	if (want > KSPAN_ARENA_SIZE)
 		want = KSPAN_ARENA_SIZE;
 	if (want < min)
 		want = min;
-	mem = source->get(source, min, round_up_to(want, source->grain),
+	return round_up_to(want, heap->config.source->grain);
+}
+
+/* Get pages from the source: at least @npages in one aligned piece. */
+static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int node, gfp_t gfp)
+{
+	struct kspan_source *source = heap->config.source;
+	size_t got, min = round_up_to(pages_to_bytes(npages), source->grain);
+	void *mem;
+
+	mem = source->get(source, min, grow_bytes(heap, min),
 			  piece_align(heap, npages, align), gfp, node, &got);
 	if (!mem)
 		return false;
@@ -540,7 +550,6 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	heap->ntiny_malloc = heap->ntiny_free = heap->nfail = 0;
 	port_memset(heap->nmisuse, 0, sizeof(heap->nmisuse));
 	heap->rcu_batch = NULL;
-	heap->epoch_ns = port_now_ns();
 	port_lock_init(&heap->lock, KSPAN_RANK_HEAP);
 	port_mutex_init(&heap->caches_lock);
 	port_lock_init(&heap->rcu_lock, KSPAN_RANK_RCU);

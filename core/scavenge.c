@@ -5,8 +5,9 @@
  * Time is cut into epochs. A page that was free at the start of an epoch and
  * still is at its end goes back: so after one to two epochs without use. Pages
  * are nobody's while the system is called, so no lock is held then. The port
- * calls heap_scavenge() some time after port_kick(): from a deferrable work in
- * the kernel, at the next span that comes or goes in a program.
+ * calls heap_scavenge() at the end of each epoch, from port_kick() on until it
+ * has nothing to do: in a deferrable work in the kernel, in a thread that lives
+ * as long as that in a program.
  *
  * Two more things happen at an epoch's end: the slots of CPUs that did nothing
  * for its length are emptied; and, where the source can take memory and leave
@@ -98,37 +99,25 @@ static size_t heap_trim(struct kspan_heap *heap)
 }
 
 /**
- * heap_scavenge - end an epoch if it is over
+ * heap_scavenge - end an epoch and begin the next
  * @heap: whose
  *
- * Context: process; sleeps. Costs a look at the clock when it is not time.
+ * Context: process; sleeps. The port calls it config.epoch_ms after the last
+ * time as long as there is something to do, one caller at a time.
+ * Return: whether the next epoch may have something to give back.
  */
-void heap_scavenge(struct kspan_heap *heap)
+bool heap_scavenge(struct kspan_heap *heap)
 {
-	u64 epoch = (u64)heap->config.epoch_ms * 1000000;
-	u64 now = port_now_ns();
+	bool more = cache_drain_idle(heap, &heap->slots);
 	unsigned long flags;
-	bool due, more;
 
-	if (!epoch || now - port_load(&heap->epoch_ns) < epoch)
-		return;
-	flags = port_lock(&heap->lock);
-	due = now - heap->epoch_ns >= epoch;
-	if (due)
-		port_store(&heap->epoch_ns, now);
-	port_unlock(&heap->lock, flags);
-	if (!due)
-		return;	/* somebody else does it */
-
-	more = cache_drain_idle(heap, &heap->slots);
 	heap_release(heap, false);
 	if (heap_trim(heap))
 		more = true;
 	flags = port_lock(&heap->lock);
 	more |= pages_age(&heap->pages);
 	port_unlock(&heap->lock, flags);
-	if (more)
-		port_kick(heap);
+	return more;
 }
 
 /**
@@ -160,14 +149,16 @@ bool heap_within_limit(struct kspan_heap *heap, size_t nbytes)
 	size_t soft = port_load(&heap->config.limit_soft);
 	size_t hard = port_load(&heap->config.limit_hard);
 	size_t least = soft && (!hard || soft < hard) ? soft : hard;
-	size_t used;
+	size_t used, idle;
+	unsigned long flags;
 
 	if (likely(!least))
 		return true;
-	used = pages_to_bytes(port_load(&heap->pages.ninuse)) +
-	       port_load(&heap->meta_bytes) + nbytes;
-	if (used + pages_to_bytes(port_load(&heap->pages.nfree) -
-				  port_load(&heap->pages.nreleased)) > least)
+	flags = port_lock(&heap->lock);
+	used = pages_to_bytes(heap->pages.ninuse) + heap->meta_bytes + nbytes;
+	idle = pages_to_bytes(heap->pages.nfree - heap->pages.nreleased);
+	port_unlock(&heap->lock, flags);
+	if (used + idle > least)
 		heap_release(heap, true);
 	return !hard || used <= hard;
 }
