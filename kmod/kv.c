@@ -952,7 +952,6 @@ static const struct file_operations kv_fops = {
 	.release = kv_release,
 	.read = kv_read,
 	.write = kv_write,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice kv_device = {

@@ -376,7 +376,8 @@ static_assert(PAGE_SIZE <= KSPAN_PAGE_SIZE, "any page of ours can be given back 
 
 static void scavenge_fn(struct work_struct *work)
 {
-	heap_scavenge(&kspan_heap0);
+	if (heap_scavenge(&kspan_heap0))
+		port_kick(&kspan_heap0);
 }
 
 /* Deferrable: an idle machine is not woken to tidy up. */
@@ -384,7 +385,7 @@ static DECLARE_DEFERRABLE_WORK(scavenge_work, scavenge_fn);
 static bool scavenge_stopped;
 
 /**
- * port_kick - have heap_scavenge() called before long
+ * port_kick - have heap_scavenge() called at the end of an epoch
  * @heap: the default heap; others are scavenged by whoever made them
  *
  * Context: any but NMI.
