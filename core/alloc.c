@@ -137,6 +137,7 @@ noinline void heap_free_slow(struct kspan_heap *heap, void *ptr, uintptr_t calle
 		caller = CALLER();
 	if (ZERO_OR_NULL_PTR(ptr))
 		return;
+	heap_ready(heap);	/* how to report a foreign pointer is an option */
 	span = pagemap_span(heap, (uintptr_t)ptr);
 	if (!span) {
 		free_unknown(heap, ptr, caller);
@@ -232,19 +233,21 @@ void *heap_alloc_aligned(struct kspan_heap *heap, size_t size, size_t align, gfp
  * @heap: the object's
  * @ptr: start of an object
  *
- * Return: bytes; 0 for NULL, ZERO_SIZE_PTR and what is not the heap's.
+ * Return: the bytes; 0 for what is not the start of an object.
  */
 size_t heap_size(struct kspan_heap *heap, const void *ptr)
 {
-	struct kspan_span *span = pagemap_span(heap, (uintptr_t)ptr);
+	uintptr_t addr = (uintptr_t)ptr;
+	struct kspan_span *span = pagemap_span(heap, addr);
+	bool exact;
 
 	if (!span)
 		return 0;
 	if (span->pclass == KSPAN_PC_LARGE)
-		return pages_to_bytes(span->npages);
+		return addr == span->start ? pages_to_bytes(span->npages) : 0;
 	if (span->pclass == KSPAN_PC_TINY)
-		return tiny_size(span, (uintptr_t)ptr);
-	return span->size;
+		return tiny_is_live(span, addr) ? tiny_size(span, addr) : 0;
+	return span_index(span, addr, &exact) < span->nobjs && exact ? span->size : 0;
 }
 
 /* Whether an object of @have bytes may stay for @size: not if most would be idle. */
@@ -296,6 +299,10 @@ void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
 		return NULL;
 	}
 	have = heap_size(heap, ptr);
+	if (!have) {
+		heap_misuse(heap, KSPAN_INTERIOR_FREE, ptr, caller);
+		return NULL;
+	}
 	if (realloc_keeps(have, size) ||
 	    (span->pclass == KSPAN_PC_LARGE && large_resize(heap, span, size)))
 		obj = ptr;
@@ -706,7 +713,8 @@ void kspan_free_bulk(size_t n, void **objs)
 
 /**
  * kspan_size - bytes that may be used at @ptr
- * @ptr: an object; NULL, ZERO_SIZE_PTR and what is not kspan's have 0
+ * @ptr: an object; NULL, ZERO_SIZE_PTR and what is not the start of an object
+ *	of kspan's have 0
  *
  * Context: any.
  * Return: at least what was asked for.

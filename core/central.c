@@ -275,6 +275,7 @@ void central_put(struct kspan_heap *heap, void **objs, u32 n, uintptr_t caller)
 struct trim {
 	u64 held[KSPAN_MAX_OBJS / 64];
 	u32 nheld;
+	void *twice;	/* a held object that somebody freed meanwhile */
 };
 
 static void trim_hold(struct kspan_central *central, struct kspan_span *span,
@@ -301,8 +302,16 @@ static void trim_unhold(struct kspan_central *central, struct kspan_span *span,
 	u32 w;
 
 	port_assert_held(&central->lock);
-	for (w = 0; w < span_words(span->nobjs); w++)
+	trim->twice = NULL;
+	for (w = 0; w < span_words(span->nobjs); w++) {
+		u64 twice = span->free[w] & trim->held[w];
+
+		if (unlikely(twice)) {
+			trim->nheld -= port_popcount64(twice);
+			trim->twice = span_object(span, w * 64 + port_ctz64(twice));
+		}
 		span->free[w] |= trim->held[w];
+	}
 	span->nfree += trim->nheld;
 	central->nout -= trim->nheld;
 	span->trimmed = true;
@@ -406,6 +415,11 @@ size_t central_trim(struct kspan_central *central)
 				       trim_used_units(span, &trim, heap->config.source->unit));
 		flags = port_lock(&central->lock);
 		trim_unhold(central, span, &trim, &empty);
+		if (unlikely(trim.twice)) {
+			port_unlock(&central->lock, flags);
+			heap_misuse(heap, KSPAN_DOUBLE_FREE, trim.twice, 0);
+			flags = port_lock(&central->lock);
+		}
 	}
 	port_unlock(&central->lock, flags);
 	central_free_empty(heap, &empty);

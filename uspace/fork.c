@@ -47,6 +47,7 @@ static void heap_each_lock(struct kspan_heap *heap, void (*fn)(port_lock_t *lock
 
 static void each_lock(void (*fn)(port_lock_t *lock))
 {
+	fn(&port_background_lock.lock);
 	fn(&port_start_lock.lock);
 	fn(&port_sets_lock.lock);
 	if (port_load(&kspan_heap0.ready))
@@ -66,6 +67,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	port_slots_after_fork();
+	port_background_after_fork();
 	each_lock(unlock_raw);
 }
 

@@ -103,6 +103,8 @@ static bool parse_option(struct kspan_config *config, const char *key, size_t kl
 		config->epoch_ms = ms;
 		return true;
 	}
+	if (is(key, klen, "background"))
+		return parse_bool(val, vlen, &kspan_background);
 	if (is(key, klen, "stats_exit"))
 		return parse_bool(val, vlen, &kspan_stats_exit);
 	options_refuse("unknown option", key, klen);

@@ -298,6 +298,7 @@ bool port_heap_start(struct kspan_heap *heap)
 	if (!started) {
 		port_slots_start();
 		options_parse(&config);
+		port_background_start(config.epoch_ms);
 		started = heap_init(heap, &config) == 0;
 	}
 	port_mutex_unlock(&port_start_lock);

@@ -17,6 +17,12 @@ void port_slots_after_fork(void) KSPAN_HIDDEN;
 void port_slots_start(void) KSPAN_HIDDEN;
 void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
 
+/* background.c */
+extern bool kspan_background KSPAN_HIDDEN;
+extern port_mutex_t port_background_lock KSPAN_HIDDEN;
+void port_background_start(u32 epoch_ms) KSPAN_HIDDEN;
+void port_background_after_fork(void) KSPAN_HIDDEN;
+
 /* fork.c */
 void port_fork_start(void) KSPAN_HIDDEN;
 

@@ -150,7 +150,6 @@ struct kspan_pages {
  * @ngrow: .
  * @nrelease: .
  * @nscavenged_bytes: .
- * @epoch_ns: when the current scavenger epoch began
  * @fix: metadata by kind
  * @caches_lock: mutex: @caches
  * @caches: the object caches
@@ -188,7 +187,6 @@ struct kspan_heap {
 	u64 ngrow;
 	u64 nrelease;
 	u64 nscavenged_bytes;
-	u64 epoch_ns;
 
 	struct kspan_fix fix[KSPAN_NR_FIX];
 	port_mutex_t caches_lock;
@@ -361,7 +359,7 @@ int objcache_verify(struct kspan_heap *heap);
 
 /* scavenge.c */
 size_t heap_release(struct kspan_heap *heap, bool all);
-void heap_scavenge(struct kspan_heap *heap);
+bool heap_scavenge(struct kspan_heap *heap);
 size_t heap_release_memory(struct kspan_heap *heap);
 bool heap_within_limit(struct kspan_heap *heap, size_t nbytes);
 

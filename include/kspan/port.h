@@ -30,7 +30,9 @@
  *   PORT_SITE				printf's format for a code address
  *   port_error(heap)			after a report of misuse: abort, or go on
  *   port_set_errno(e)		errno where there is one
- *   port_kick(heap)		have heap_scavenge(heap) called before long
+ *   port_kick(heap)		spans came or went: have heap_scavenge(heap) called each
+ *	epoch until it returns false; by somebody else, since the caller may have
+ *	frozen the slots
  *   port_heap_start(heap)		the default heap was used before it was made
  *   port_obj_alloc(p, size, gfp, noscan), port_obj_free(p)
  *	observation: leak detectors and sanitizers; nothing when there are none
