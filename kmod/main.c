@@ -46,21 +46,34 @@ static bool param_in_range(const struct param_range *range, unsigned long value)
 	return (value >= range->min && value <= range->max) || (!value && range->zero_ok);
 }
 
+static int limits_check(void)
+{
+	if (!limit_soft.value || !limit_hard.value || limit_soft.value <= limit_hard.value)
+		return 0;
+	pr_err("limit_soft=%lu: must not be above limit_hard=%lu\n",
+	       limit_soft.value, limit_hard.value);
+	return -EINVAL;
+}
+
 /* The limits can be changed while the heap is in use. */
-static void param_apply(void)
+static int limits_apply(void)
 {
 	if (!port_load(&kspan_heap0.ready))
-		return;
+		return 0;	/* kspan_init() will look, when all parameters are there */
+	if (limits_check())
+		return -EINVAL;
 	port_store(&kspan_heap0.config.limit_soft, limit_soft.value);
 	port_store(&kspan_heap0.config.limit_hard, limit_hard.value);
 	port_kick(&kspan_heap0);
+	return 0;
 }
 
 static int param_set_range(const char *val, const struct kernel_param *kp)
 {
 	struct param_range *range = kp->arg;
 	char *end = (char *)val;
-	unsigned long value = 0;
+	unsigned long value = 0, old = range->value;
+	int err;
 
 	if (val)
 		value = memparse(val, &end);
@@ -70,8 +83,10 @@ static int param_set_range(const char *val, const struct kernel_param *kp)
 		return -EINVAL;
 	}
 	range->value = value;
-	param_apply();
-	return 0;
+	err = limits_apply();
+	if (err)
+		range->value = old;
+	return err;
 }
 
 static int param_get_range(char *buffer, const struct kernel_param *kp)
@@ -175,15 +190,10 @@ static void heap0_stop(void)
 
 static int __init kspan_init(void)
 {
-	int err = params_check(THIS_MODULE);
+	int err = params_check(THIS_MODULE) ?: limits_check();
 
 	if (err)
 		return err;
-	if (limit_soft.value && limit_hard.value && limit_soft.value > limit_hard.value) {
-		pr_err("limit_soft=%lu: must not be above limit_hard=%lu\n",
-		       limit_soft.value, limit_hard.value);
-		return -EINVAL;
-	}
 	err = port_start();
 	if (err)
 		return err;

@@ -166,6 +166,9 @@ static int slots_alloc(struct kspan_slotset *ss, gfp_t gfp)
 		os->cur = &kspan_slot0;
 	else
 		os->cur = alloc_percpu_gfp(struct kspan_slot *, gfp);
+	/* a slotset may lie in memory that kmemleak does not look into */
+	kmemleak_not_leak(os->slot);
+	kmemleak_not_leak(os->closed);
 	return os->slot && os->closed && os->cur ? 0 : -ENOMEM;
 }
 
@@ -392,9 +395,10 @@ static bool scavenge_stopped;
  */
 void port_kick(struct kspan_heap *heap)
 {
-	unsigned long delay = msecs_to_jiffies(READ_ONCE(heap->config.epoch_ms));
+	unsigned int epoch_ms = READ_ONCE(heap->config.epoch_ms);
+	unsigned long delay = msecs_to_jiffies(epoch_ms);
 
-	if (heap == &kspan_heap0 && !READ_ONCE(scavenge_stopped))
+	if (heap == &kspan_heap0 && epoch_ms && !READ_ONCE(scavenge_stopped))
 		queue_delayed_work(system_power_efficient_wq, &scavenge_work, max(delay, 1ul));
 }
 

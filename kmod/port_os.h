@@ -20,6 +20,7 @@
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
@@ -182,8 +183,11 @@ static inline bool port_heap_start(struct kspan_heap *heap)
 	return false;
 }
 
+/* Without kmemleak in the kernel there is nothing left of these two. */
 static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
 {
+	if (ZERO_OR_NULL_PTR(p))
+		return;
 	kmemleak_alloc(p, size, 1, gfp);
 	if (noscan)
 		kmemleak_no_scan(p);
@@ -191,7 +195,8 @@ static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp
 
 static __always_inline void port_obj_free(const void *p)
 {
-	kmemleak_free(p);
+	if (!ZERO_OR_NULL_PTR(p))
+		kmemleak_free(p);
 }
 
 /**

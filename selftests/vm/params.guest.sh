@@ -5,7 +5,7 @@
 
 . ./guest-lib.sh
 params=/sys/module/kspan/parameters
-plan 42
+plan 43
 
 # said TEXT: the log has it since the mark.
 said()
@@ -36,12 +36,13 @@ refused kspan "checked=perhaps: must be 0 or 1" checked=perhaps
 refused kspan "limit_soft=8388608: must not be above limit_hard=4194304" limit_soft=8M limit_hard=4M
 
 check "all of them at once, and right, are taken" \
-	insmod /modules/kspan.ko cache-kib=64 epoch_ms=0 limit_soft=32M limit_hard=64M checked
+	insmod /modules/kspan.ko cache-kib=64 epoch_ms=0 limit_soft=12M limit_hard=64M checked
 check "checked is on" test "$(cat $params/checked)" = Y
 check "limit_hard is 64 MiB" test "$(cat $params/limit_hard)" = 67108864
 refused kspan_kv "backend=slab: must be kspan or kmalloc" backend=slab
 check "limit_hard can be changed" sh -c "echo 16M >$params/limit_hard"
 check_fails "but not out of range" sh -c "echo 1 >$params/limit_hard"
+check_fails "nor below limit_soft" sh -c "echo 8M >$params/limit_hard"
 check "it is what was written last and right" test "$(cat $params/limit_hard)" = 16777216
 insmod /modules/kspan_kv.ko
 # 200 values of 64 KiB and more do not fit into 16 MiB twice over
