@@ -668,10 +668,12 @@ void kspan_free(const void *ptr)
  */
 void kspan_free_sized(const void *ptr, size_t size)
 {
-	if (unlikely(port_load(&kspan_heap0.checked)) && !ZERO_OR_NULL_PTR(ptr) &&
-	    size > heap_size(&kspan_heap0, ptr))
+	size_t have = unlikely(port_load(&kspan_heap0.checked)) ?
+		      heap_size(&kspan_heap0, ptr) : 0;
+
+	if (unlikely(have && size > have))
 		port_report("free of %p with size %zu, but the object has %zu bytes", ptr,
-			    size, heap_size(&kspan_heap0, ptr));
+			    size, have);
 	port_obj_free(ptr);
 	heap_free(&kspan_heap0, ptr, CALLER());
 }

@@ -11,8 +11,6 @@
 #include <unistd.h>
 #include "port.h"
 
-bool kspan_stats_exit;
-
 static void options_refuse(const char *what, const char *s, size_t len)
 {
 	port_report("KSPAN_OPTIONS: %s \"%.*s\"", what, (int)len, s);

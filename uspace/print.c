@@ -2,6 +2,9 @@
 /* What a heap did, for a person: KSPAN_OPTIONS=stats_exit=1 and malloc_stats(). */
 #include "port.h"
 
+/* Here, so that whoever can set it has what it asks for linked from an archive. */
+bool kspan_stats_exit;
+
 #define TOP_CLASSES	10
 
 /* Lines of "12.3 MiB": tenths of the largest unit that leaves at least one. */
