@@ -30,6 +30,7 @@
 #define GIB		((size_t)1024 * 1024 * 1024)
 
 #define JUNK		0xa5
+#define SYS_PAGE	((size_t)4096)
 
 #define must(cond)							\
 	((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
@@ -275,10 +276,13 @@ static inline void testsource_put(struct kspan_source *src, void *addr, size_t n
 static inline bool testsource_release(struct kspan_source *src, void *addr, size_t nbytes)
 {
 	struct testsource *ts = container_of(src, struct testsource, src);
+	uintptr_t start = (uintptr_t)addr & -KSPAN_PAGE_SIZE;
+	uintptr_t end = ((uintptr_t)addr + nbytes + KSPAN_PAGE_SIZE - 1) & -KSPAN_PAGE_SIZE;
 	bool obeys;
 
+	must(nbytes && !((uintptr_t)addr % src->unit) && !(nbytes % src->unit));
 	pthread_mutex_lock(&ts->lock);
-	testsource_page(ts, addr, nbytes);
+	testsource_page(ts, (void *)start, end - start);
 	obeys = !ts->release_fails;
 	if (obeys) {
 		ts->nrelease++;
@@ -304,6 +308,7 @@ static inline void testsource_init(struct testsource *ts, bool kernel, size_t nb
 	ts->src.put = testsource_put;
 	ts->src.release = kernel ? NULL : testsource_release;
 	ts->src.unit = 4096;
+	ts->src.unit = SYS_PAGE;
 	ts->src.grain = kernel ? KSPAN_PAGE_SIZE : KSPAN_ARENA_SIZE;
 	ts->src.zeroed = !kernel;
 }
