@@ -14,8 +14,7 @@
 #define EXPORT		__attribute__((visibility("default")))
 
 /* std::get_new_handler() and std::__throw_bad_alloc(), where there is libstdc++ */
-typedef void (*new_handler_t)(void);
-extern new_handler_t _ZSt15get_new_handlerv(void) __attribute__((weak));
+extern void *_ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak, noreturn));
 
 void *_Znwm(size_t size);
@@ -56,7 +55,7 @@ static noinline void *new_retry(size_t size, size_t align, bool nothrow)
 	void *obj;
 
 	for (;;) {
-		new_handler_t handler = _ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL;
+		void (*handler)(void) = _ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL;
 
 		if (!handler)
 			break;
