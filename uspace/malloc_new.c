@@ -14,8 +14,10 @@
 #define EXPORT		__attribute__((visibility("default")))
 
 /* std::get_new_handler() and std::__throw_bad_alloc(), where there is libstdc++ */
-extern void *_ZSt15get_new_handlerv(void) __attribute__((weak));
-extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak, noreturn));
+#pragma weak _ZSt15get_new_handlerv
+#pragma weak _ZSt17__throw_bad_allocv
+void *_ZSt15get_new_handlerv(void);
+void _ZSt17__throw_bad_allocv(void);
 
 void *_Znwm(size_t size);
 void *_Znam(size_t size);
