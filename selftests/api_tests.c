@@ -46,7 +46,7 @@ static noinline void fill(void *obj, size_t from, size_t to, unsigned int seed)
 
 static noinline bool filled(const void *obj, size_t n, unsigned int seed)
 {
-	const volatile unsigned char *p = obj;
+	const unsigned char *p = obj;
 	size_t i;
 
 	for (i = 0; i < n; i++)
@@ -57,21 +57,13 @@ static noinline bool filled(const void *obj, size_t n, unsigned int seed)
 
 static noinline bool zero(const void *obj, size_t n)
 {
-	const volatile unsigned char *p = obj;
+	const unsigned char *p = obj;
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		if (p[i])
 			return false;
 	return true;
-}
-
-/* A size that the compiler does not know. */
-static noinline size_t hidden(size_t size)
-{
-	volatile size_t copy = size;
-
-	return copy;
 }
 
 static bool aligned(const void *obj, size_t align)
@@ -94,15 +86,11 @@ static const size_t large_sizes[] = {
 	SMALL + 1, 40 * KIB, 40 * KIB + 1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB - 1, MIB
 };
 
-#define N_LARGE	(sizeof(large_sizes) / sizeof(large_sizes[0]))
-
 /* What nobody can have, whatever the machine. */
 static const size_t absurd_sizes[] = {
 	(size_t)-1, (size_t)-1 - 8, (size_t)-1 - 8 * KIB, (size_t)-1 / 2, (size_t)-1 / 2 + 1,
 	(size_t)-1 / 2 - 8 * MIB, (size_t)1 << 62, (size_t)1 << 48, (size_t)1 << 47
 };
-
-#define N_ABSURD	(sizeof(absurd_sizes) / sizeof(absurd_sizes[0]))
 
 /* Two objects of @size: usable to their ends, and apart. */
 static int check_size(size_t size)
@@ -136,7 +124,7 @@ static int test_sizes(void)
 		TRY(check_size(size));
 	}
 	EXPECT(nclasses == 67 && last == SMALL);
-	for (i = 0; i < N_LARGE; i++)
+	for (i = 0; i < ARRAY_SIZE(large_sizes); i++)
 		TRY(check_size(large_sizes[i]));
 	EXPECT(!kspan_verify());
 	return 0;
@@ -158,7 +146,7 @@ static int test_good_size(void)
 		last = good;
 	}
 	EXPECT(kspan_good_size(SMALL + 1) == SMALL + 8 * KIB);
-	for (i = 0; i < N_ABSURD; i++)
+	for (i = 0; i < ARRAY_SIZE(absurd_sizes); i++)
 		EXPECT(kspan_good_size(absurd_sizes[i]) >= absurd_sizes[i]);
 	return 0;
 }
@@ -264,11 +252,11 @@ static int test_absurd_sizes(void)
 	unsigned int i;
 
 	kspan_get_stats(&before);
-	for (i = 0; i < N_ABSURD; i++)
+	for (i = 0; i < ARRAY_SIZE(absurd_sizes); i++)
 		TRY(check_absurd(hidden(absurd_sizes[i])));
 	kspan_get_stats(&after);
 	EXPECT(live(&after) == live(&before));
-	EXPECT(after.nfail >= before.nfail + 10 * N_ABSURD);
+	EXPECT(after.nfail >= before.nfail + 10 * ARRAY_SIZE(absurd_sizes));
 	EXPECT(!kspan_verify());
 	return 0;
 }
@@ -278,7 +266,7 @@ static int test_bad_alignment(void)
 	static const size_t bad[] = { 0, 3, 24, 48, 4097, (size_t)-1 };
 	unsigned int i;
 
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT(!kspan_alloc_aligned(100, bad[i], GFP_KERNEL));
 		EXPECT(!kspan_alloc_aligned(hidden(0), bad[i], GFP_KERNEL));
 	}
@@ -395,7 +383,7 @@ static int test_zalloc(void)
 		TRY(check_zalloc(last + 1));
 		TRY(check_zalloc(size));
 	}
-	for (i = 0; i < N_LARGE; i++)
+	for (i = 0; i < ARRAY_SIZE(large_sizes); i++)
 		TRY(check_zalloc(large_sizes[i]));
 	kspan_release_memory();
 	TRY(check_zalloc(64));
@@ -463,7 +451,7 @@ static int test_realloc(void)
 		EXPECT(obj && kspan_size(obj) >= size && filled(obj, had, 7));
 		fill(obj, had, size, 7);
 	}
-	for (i = 0; i < N_LARGE; had = large_sizes[i++]) {
+	for (i = 0; i < ARRAY_SIZE(large_sizes); had = large_sizes[i++]) {
 		obj = kspan_realloc(obj, large_sizes[i], GFP_KERNEL);
 		EXPECT(obj && kspan_size(obj) >= large_sizes[i] && filled(obj, had, 7));
 		fill(obj, had, large_sizes[i], 7);
@@ -541,11 +529,11 @@ static int test_realloc_fails(void)
 	unsigned int i, k;
 	void *obj;
 
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		obj = kspan_alloc(sizes[i], GFP_KERNEL);
 		EXPECT(obj);
 		fill(obj, 0, sizes[i], 11);
-		for (k = 0; k < N_ABSURD; k++)
+		for (k = 0; k < ARRAY_SIZE(absurd_sizes); k++)
 			EXPECT(!kspan_realloc(obj, hidden(absurd_sizes[k]), GFP_KERNEL));
 		EXPECT(kspan_size(obj) == kspan_good_size(sizes[i]));
 		EXPECT(filled(obj, sizes[i], 11));
@@ -623,7 +611,7 @@ static int test_memdup(void)
 	unsigned int i;
 	char *copy;
 
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		char *src = kspan_alloc(sizes[i], GFP_KERNEL);
 
 		EXPECT(src);
@@ -718,7 +706,7 @@ static int test_free_sized(void)
 	unsigned int i;
 
 	kspan_get_stats(&before);
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		void *obj = kspan_alloc(sizes[i], GFP_KERNEL);
 
 		EXPECT(obj);
@@ -741,7 +729,7 @@ static int test_free_sensitive(void)
 	static const size_t sizes[] = { 8, 24, 100, 1000, 4096 };
 	unsigned int i, k, n = 16;
 
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		size_t size = kspan_good_size(sizes[i]);
 
 		for (k = 0; k < n; k++) {
@@ -819,8 +807,8 @@ static int test_alloc_node(void)
 	void *obj;
 
 	kspan_get_stats(&before);
-	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-		for (k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+	for (i = 0; i < ARRAY_SIZE(nodes); i++) {
+		for (k = 0; k < ARRAY_SIZE(sizes); k++) {
 			obj = kspan_alloc_node(sizes[k], GFP_KERNEL, nodes[i]);
 			EXPECT(obj && kspan_size(obj) == kspan_good_size(sizes[k]));
 			fill(obj, 0, sizes[k], 12);
@@ -1042,7 +1030,7 @@ static int test_cache_geometry(void)
 	size_t align;
 
 	kspan_get_stats(&before);
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		TRY(check_cache(sizes[i], 0, 0));
 		TRY(check_cache(sizes[i], 1, KSPAN_NOSCAN));
 		TRY(check_cache(sizes[i], 64, KSPAN_TYPESAFE_BY_RCU));
@@ -1452,4 +1440,4 @@ const struct api_test api_tests[] = {
 	{ "a client, client.c", client_run },
 };
 
-const unsigned int n_api_tests = sizeof(api_tests) / sizeof(api_tests[0]);
+const unsigned int n_api_tests = ARRAY_SIZE(api_tests);

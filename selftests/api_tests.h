@@ -15,7 +15,17 @@
 #include <errno.h>
 #include <string.h>
 #define noinline __attribute__((noinline))
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #endif
+#endif
+
+/* A size that the compiler does not know, which would warn of it. */
+static inline size_t hidden(size_t size)
+{
+	__asm__("" : "+r"(size));
+	return size;
+}
 
 /**
  * struct api_test - one test

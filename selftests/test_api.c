@@ -54,7 +54,7 @@ TEST_F_TIMEOUT(api, shared, 300)
 
 TEST(errno_no_memory)
 {
-	volatile size_t big = (size_t)1 << 62;
+	size_t big = hidden((size_t)1 << 62);
 	size_t cap = 0;
 	void *objs[1];
 

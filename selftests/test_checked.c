@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Wrong frees in the default heap, checked and not, fatal and not: each in a
+ * process of its own. What DESIGN calls for: one clear report, a count, the
+ * object is not recycled, the heap stays sound; a checked heap reports at the
+ * wrong free itself, the default one at the latest when the object leaves the
+ * CPU's cache.
+ */
+#define _GNU_SOURCE
+#include "kselftest_harness.h"
+#include <signal.h>
+#include <kspan.h>
+#include "child.h"
+
+#define NAGAIN	300
+
+/**
+ * struct misuse - a way to free wrongly
+ * @name: .
+ * @says: what the report must call it
+ * @at_once: reported at the free by a heap that is not checked, too
+ * @size: of the object
+ * @off: what is freed, from its start
+ * @times: how often that is freed
+ */
+struct misuse {
+	const char *name;
+	const char *says;
+	bool at_once;
+	size_t size;
+	size_t off;
+	unsigned int times;
+};
+
+static const struct misuse misuses[] = {
+	{ "double", "double free", false, 64, 0, 2 },
+	{ "double_32k", "double free", false, 32768, 0, 2 },
+	{ "double_large", "double free", true, 100000, 0, 2 },
+	{ "double_tiny", "double free", true, 5, 0, 2 },
+	{ "interior", "free of a pointer into an object", false, 64, 8, 1 },
+	{ "interior_odd", "free of a pointer into an object", false, 1000, 1, 1 },
+	{ "interior_page", "free of a pointer into an object", false, 32768, 8192, 1 },
+	{ "interior_large", "free of a pointer into an object", true, 100000, 65536, 1 },
+	{ "interior_tiny", "free of a pointer into an object", true, 5, 2, 1 },
+	{ "foreign_data", "free of memory that is not kspan's", true, 0, 8, 1 },
+	{ "foreign_stack", "free of memory that is not kspan's", true, 0, 0, 1 },
+	{ "foreign_wild", "free of memory that is not kspan's", true, 0, 0, 1 },
+};
+
+/* In the child */
+
+static char *make_object(const struct misuse *m, char *onstack)
+{
+	static char data[64];
+
+	if (m->size)
+		return m->size < 16 ? kspan_alloc_noscan(m->size, GFP_KERNEL) :
+				      kspan_alloc(m->size, GFP_KERNEL);
+	if (!strcmp(m->name, "foreign_data"))
+		return data;
+	return !strcmp(m->name, "foreign_stack") ? onstack : (char *)0x123456789000;
+}
+
+static u64 nreports(const struct kspan_stats *stats)
+{
+	return stats->ndouble + stats->ninterior + stats->nforeign;
+}
+
+/* Whoever allocates from now on gets what was freed once, if at all, once. */
+static bool recycled(const struct misuse *m, char *obj)
+{
+	static char *again[NAGAIN];
+	unsigned int i, k;
+
+	for (i = 0; i < NAGAIN; i++) {
+		again[i] = m->size < 16 ? kspan_alloc_noscan(m->size, GFP_KERNEL) :
+					  kspan_alloc(m->size, GFP_KERNEL);
+		if (!again[i])
+			return true;
+		if (m->times == 1 && again[i] + m->size > obj && again[i] < obj + m->size)
+			return true;
+		for (k = 0; k < i; k++)
+			if (again[k] == again[i])
+				return true;
+	}
+	for (i = 0; i < NAGAIN; i++)
+		kspan_free(again[i]);
+	return false;
+}
+
+static int child_misuse(const struct misuse *m)
+{
+	static struct kspan_stats stats;
+	char onstack[16];
+	char *obj = make_object(m, onstack), *neighbour = make_object(m, onstack);
+	unsigned int i;
+	u64 count;
+
+	if (!obj)
+		return 2;
+	fprintf(stderr, "address %p\n", obj + m->off);
+	for (i = 0; i < m->times; i++)
+		kspan_free(obj + m->off);
+	fprintf(stderr, "freed\n");
+	kspan_release_memory();	/* the caches are emptied */
+	fprintf(stderr, "emptied\n");
+
+	kspan_get_stats(&stats);
+	count = m->times == 2 ? stats.ndouble : m->off && m->size ? stats.ninterior : stats.nforeign;
+	if (count != 1 || nreports(&stats) != 1)
+		return 3;
+	if (kspan_verify())
+		return 4;
+	if (m->size && recycled(m, obj))
+		return 5;
+	if (m->size)
+		kspan_free(neighbour);
+	if (m->size && m->times == 1)
+		kspan_free(obj);
+	kspan_get_stats(&stats);
+	if (stats.nmalloc != stats.nfree || nreports(&stats) != 1)
+		return 6;
+	return kspan_verify() ? 7 : 0;
+}
+
+/* Frees by the other functions are no less looked at. */
+static int child_other_frees(void)
+{
+	static struct kspan_stats stats;
+	static u64 data[2];
+	void *objs[2] = { &data[0], &data[1] };
+	char *obj = kspan_alloc(100, GFP_KERNEL);
+
+	if (!obj)
+		return 2;
+	kspan_free_sized(data, 8);
+	kspan_free_sensitive(data);
+	kspan_free_bulk(2, objs);
+	kspan_free_rcu(data);
+	kspan_rcu_barrier();
+	if (kspan_realloc(data, 100, GFP_KERNEL))
+		return 3;
+	kspan_get_stats(&stats);
+	if (stats.nforeign != 6)
+		return 4;
+	kspan_free_sized(obj, 100);
+	kspan_free_sized(obj, 100);
+	kspan_release_memory();
+	kspan_get_stats(&stats);
+	return stats.ndouble == 1 && !kspan_verify() ? 0 : 5;
+}
+
+static int child_main(const char *action)
+{
+	unsigned int i;
+
+	if (!strcmp(action, "other"))
+		return child_other_frees();
+	for (i = 0; i < ARRAY_SIZE(misuses); i++)
+		if (!strcmp(action, misuses[i].name))
+			return child_misuse(&misuses[i]);
+	return 100;
+}
+
+/* In the test */
+
+FIXTURE(misuse) {
+	struct child child;
+};
+
+FIXTURE_VARIANT(misuse) {
+	const char *options;
+	bool checked;
+	bool fatal;
+	const char *tunables;
+};
+
+FIXTURE_SETUP(misuse) {}
+FIXTURE_TEARDOWN(misuse) {}
+
+FIXTURE_VARIANT_ADD(misuse, by_default) {
+	.options = NULL, .fatal = true,
+};
+
+FIXTURE_VARIANT_ADD(misuse, fatal) {
+	.options = "on_error=abort", .fatal = true,
+};
+
+FIXTURE_VARIANT_ADD(misuse, warn) {
+	.options = "on_error=warn",
+};
+
+FIXTURE_VARIANT_ADD(misuse, checked) {
+	.options = "checked=1", .checked = true, .fatal = true,
+};
+
+FIXTURE_VARIANT_ADD(misuse, checked_warn) {
+	.options = "checked=1,on_error=warn", .checked = true,
+};
+
+FIXTURE_VARIANT_ADD(misuse, warn_without_rseq) {
+	.options = "on_error=warn", .tunables = "glibc.pthread.rseq=0",
+};
+
+FIXTURE_VARIANT_ADD(misuse, fatal_without_rseq) {
+	.options = "on_error=abort", .fatal = true, .tunables = "glibc.pthread.rseq=0",
+};
+
+/* The report names the address and, in a checked heap, both call sites. */
+static bool report_is_clear(const struct child *child, const struct misuse *m, bool checked)
+{
+	const char *report = strstr(child->text, "kspan: ");
+	const char *said = strstr(child->text, "address ");
+	char address[40], *end;
+
+	if (!report || !said)
+		return false;
+	if (sscanf(said, "address %39s", address) != 1)
+		return false;
+	end = strchrnul(report, '\n');
+	if (memcmp(report + 7, m->says, strlen(m->says)) ||
+	    memcmp(report + 7 + strlen(m->says), ": ", 2) ||
+	    memcmp(report + 9 + strlen(m->says), address, strlen(address)))
+		return false;
+	return !checked || !memmem(report, end - report, "freed by (nil)", 14);
+}
+
+TEST_F(misuse, each)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(misuses); i++) {
+		const struct misuse *m = &misuses[i];
+		bool at_once = variant->checked || m->at_once;
+		const char *report, *freed;
+
+		child_run(&self->child, m->name, variant->options, variant->tunables);
+		EXPECT_EQ(self->child.status, variant->fatal ? 1000 + SIGABRT : 0) {
+			TH_LOG("%s: %s", m->name, self->child.text);
+		}
+		EXPECT_EQ(child_reports(&self->child), 1) {
+			TH_LOG("%s: %s", m->name, self->child.text);
+		}
+		EXPECT_TRUE(report_is_clear(&self->child, m, variant->checked)) {
+			TH_LOG("%s: %s", m->name, self->child.text);
+		}
+		report = strstr(self->child.text, "kspan: ");
+		freed = strstr(self->child.text, "freed\n");
+		if (at_once)
+			EXPECT_TRUE(!freed || (report && report < freed)) {
+				TH_LOG("%s: reported late: %s", m->name, self->child.text);
+			}
+		if (variant->fatal)
+			EXPECT_EQ(strstr(self->child.text, "emptied"), NULL);
+	}
+}
+
+TEST_F(misuse, other_frees)
+{
+	if (variant->fatal)
+		SKIP(return, "each of them ends the process");
+	child_run(&self->child, "other", variant->options, variant->tunables);
+	EXPECT_EQ(self->child.status, 0)
+		TH_LOG("%s", self->child.text);
+	EXPECT_EQ(child_reports(&self->child), 7)
+		TH_LOG("%s", self->child.text);
+}
+
+TEST_HARNESS_MAIN
