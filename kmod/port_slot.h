@@ -92,10 +92,10 @@ static __always_inline void port_slot_leave(struct kspan_slot *slot)
 static __always_inline u16 port_slot_limit(const struct kspan_slotset *ss,
 					   struct kspan_slot *slot, unsigned long c)
 {
-	/* Others may change a limit, to any value; read plainly it folds into the compare. */
-	if (port_slots_are_0(ss))
-		return data_race(((u16 *)&slot->word[KSPAN_NR_STACKS])[c]);
-	return READ_ONCE(*slot_limit(ss, slot, c));
+	if (!port_slots_are_0(ss))
+		return READ_ONCE(*slot_limit(ss, slot, c));
+	/* others may change a limit, to any value; a plain read folds into the compare */
+	return data_race(((u16 *)&slot->word[KSPAN_NR_STACKS])[c]);
 }
 
 /*
