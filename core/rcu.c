@@ -69,8 +69,8 @@ static bool batch_add(struct kspan_heap *heap, void *ptr)
 	return room;
 }
 
-/* Open a new batch. One that is full stays with its grace period. */
-static bool batch_open(struct kspan_heap *heap)
+/* Open a new batch with @ptr in it. One that is full stays with its grace period. */
+static bool batch_open(struct kspan_heap *heap, void *ptr)
 {
 	struct kspan_rcu_batch *batch;
 	unsigned long flags;
@@ -79,7 +79,8 @@ static bool batch_open(struct kspan_heap *heap)
 	if (!batch)
 		return false;
 	batch->heap = heap;
-	batch->n = 0;
+	batch->n = 1;
+	batch->objs[0] = ptr;
 	flags = port_lock(&heap->rcu_lock);
 	heap->rcu_batch = batch;
 	port_unlock(&heap->rcu_lock, flags);
@@ -96,13 +97,11 @@ void heap_free_rcu(struct kspan_heap *heap, void *ptr)
 {
 	if (ZERO_OR_NULL_PTR(ptr))
 		return;
-	while (!batch_add(heap, ptr))
-		if (!batch_open(heap)) {
-			port_synchronize_rcu();
-			port_obj_free(ptr);
-			heap_free(heap, ptr, 0);
-			return;
-		}
+	if (batch_add(heap, ptr) || batch_open(heap, ptr))
+		return;
+	port_synchronize_rcu();
+	port_obj_free(ptr);
+	heap_free(heap, ptr, 0);
 }
 
 /**
