@@ -402,13 +402,15 @@ size_t central_trim(struct kspan_central *central)
 	struct trim trim;
 	port_list_t empty;
 	size_t nbytes = 0;
-	u64 left;
+	u64 left = 0;
 
 	if (!central->size)
 		return 0;
 	port_list_init(&empty);
 	flags = port_lock(&central->lock);
-	left = central->nspan;
+	/* each once: the second look would find that nothing happened since the first */
+	port_list_for_each_entry(span, &central->partial, node)
+		left++;
 	while ((span = trim_next(central, &left, &trim)) != NULL) {
 		port_unlock(&central->lock, flags);
 		nbytes += trim_release(heap, span,

@@ -187,7 +187,7 @@ static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
 	flags = port_lock(&heap->lock);
 	heap->sys_bytes += got;
 	heap->ngrow++;
-	heap->pages.ninuse += bytes_to_pages(got);
+	pages_add_inuse(&heap->pages, bytes_to_pages(got));
 	heap_span_enter(heap, span, (uintptr_t)mem, bytes_to_pages(got), KSPAN_PC_LARGE,
 			!source->zeroed);
 	port_unlock(&heap->lock, flags);
@@ -271,7 +271,7 @@ static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *spa
 
 	pagemap_clear(heap, span);
 	pagemap_uncover(heap, span);
-	heap->pages.ninuse -= span->npages;
+	pages_add_inuse(&heap->pages, -(size_t)span->npages);
 	heap->sys_bytes -= nbytes;
 	port_unlock(&heap->lock, flags);
 	fix_free(&heap->fix[FIX_ARENA], arena);
@@ -295,7 +295,7 @@ void heap_span_free(struct kspan_heap *heap, struct kspan_span *span)
 	} else {
 		flags = port_lock(&heap->lock);
 		pagemap_clear(heap, span);
-		heap->pages.ninuse -= span->npages;
+		pages_add_inuse(&heap->pages, -(size_t)span->npages);
 		pages_free(&heap->pages, arena, addr_to_page(span->start), span->npages,
 			   true);
 		port_unlock(&heap->lock, flags);
@@ -339,7 +339,7 @@ bool heap_span_resize(struct kspan_heap *heap, struct kspan_span *span, size_t n
 			span->npages = npages;
 	} else if (npages < span->npages) {
 		pagemap_clear(heap, span);
-		heap->pages.ninuse -= span->npages - npages;
+		pages_add_inuse(&heap->pages, npages - span->npages);
 		pages_free(&heap->pages, arena, end - (span->npages - npages),
 			   span->npages - npages, true);
 		span->npages = npages;

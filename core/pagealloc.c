@@ -220,6 +220,12 @@ static u32 arena_find(const struct kspan_arena *arena, u32 npages, u32 align, u3
 	return NO_PAGE;
 }
 
+/* Pages of spans. The heap's lock is held, but ports look without it. */
+void pages_add_inuse(struct kspan_pages *pages, size_t npages)
+{
+	port_store(&pages->ninuse, pages->ninuse + npages);
+}
+
 /* Take free pages for a span. */
 static void arena_take(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		       u32 npages, bool *needzero)
@@ -229,7 +235,7 @@ static void arena_take(struct kspan_pages *pages, struct kspan_arena *arena, u32
 	pages->nreleased -= map_clear(arena->released, first, npages);
 	*needzero = map_clear(arena->dirty, first, npages) != 0;
 	pages->nfree -= npages;
-	pages->ninuse += npages;
+	pages_add_inuse(pages, npages);
 }
 
 static u32 pages_find_in_group(struct kspan_pages *pages, u32 group, u32 npages, u32 align,

@@ -235,6 +235,7 @@ bool span_put(struct kspan_span *span, u32 idx);
 bool pages_reserve(struct kspan_heap *heap, gfp_t gfp);
 bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena);
 void pages_remove_arena(struct kspan_pages *pages, struct kspan_arena *arena);
+void pages_add_inuse(struct kspan_pages *pages, size_t npages);
 uintptr_t pages_alloc(struct kspan_pages *pages, u32 npages, u32 align, int node,
 		      bool *needzero);
 void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
