@@ -25,12 +25,17 @@ static bool regions_cover(const struct kspan_regions *regions, uintptr_t lo, uin
 /* Copy @old into @new, which covers a larger range. */
 static void regions_copy(struct kspan_regions *new, const struct kspan_regions *old)
 {
-	uintptr_t i;
+	if (old->n)
+		port_memcpy(&new->off[old->lo - new->lo], old->off,
+			    old->n * sizeof(old->off[0]));
+}
 
-	for (i = 0; i < new->n; i++)
-		new->arena[i] = &kspan_no_arena;
-	for (i = 0; i < old->n; i++)
-		new->arena[old->lo + i - new->lo] = old->arena[i];
+/* The region's entry, for all to see. The heap's lock is held. */
+static void regions_set(struct kspan_regions *regions, uintptr_t r,
+			const struct kspan_arena *arena)
+{
+	port_store_release(&regions->off[r - regions->lo],
+			   (char *)arena - (char *)&kspan_no_arena);
 }
 
 /*
@@ -77,10 +82,12 @@ static bool regions_grow(struct kspan_heap *heap, uintptr_t lo, uintptr_t hi, gf
 			return true;
 
 		regions_range(old, lo, hi, &first, &n);
-		nbytes = sizeof(*new) + n * sizeof(new->arena[0]);
+		nbytes = sizeof(*new) + n * sizeof(new->off[0]);
 		new = heap_meta_get(heap, nbytes, gfp, &got);
 		if (!new)
 			return false;
+		if (!heap->config.source->zeroed)
+			port_memset(new, 0, nbytes);
 		new->lo = first;
 		new->n = n;
 		new->bytes = nbytes;
@@ -105,14 +112,14 @@ static bool regions_add_arena(struct kspan_heap *heap, uintptr_t r, struct kspan
 {
 	unsigned long flags = port_lock(&heap->lock);
 	struct kspan_regions *regions = heap->regions;
-	bool mine = regions->arena[r - regions->lo] == &kspan_no_arena;
+	bool mine = regions_get(regions, r - regions->lo) == &kspan_no_arena;
 
 	if (mine) {
 		arena->base = r << KSPAN_ARENA_SHIFT;
 		mine = pages_insert_arena(&heap->pages, arena);
 	}
 	if (mine)
-		port_store_release(&regions->arena[r - regions->lo], arena);
+		regions_set(regions, r, arena);
 	port_unlock(&heap->lock, flags);
 	return mine;
 }
@@ -126,9 +133,9 @@ static void regions_set_huge(struct kspan_heap *heap, uintptr_t r, struct kspan_
 {
 	unsigned long flags = port_lock(&heap->lock);
 	struct kspan_regions *regions = heap->regions;
-	struct kspan_arena *old = regions->arena[r - regions->lo];
+	struct kspan_arena *old = regions_get(regions, r - regions->lo);
 
-	port_store_release(&regions->arena[r - regions->lo], arena);
+	regions_set(regions, r, arena);
 	if (old != &kspan_no_arena)
 		pages_remove_arena(&heap->pages, old);
 	port_unlock(&heap->lock, flags);
@@ -240,5 +247,5 @@ void pagemap_uncover(struct kspan_heap *heap, struct kspan_span *span)
 
 	port_assert_held(&heap->lock);
 	for (r = lo; r <= hi; r++)
-		port_store_release(&regions->arena[r - regions->lo], &kspan_no_arena);
+		regions_set(regions, r, &kspan_no_arena);
 }

@@ -72,6 +72,15 @@ static bool background_create(struct kspan_heap *heap)
 	return !err;
 }
 
+static bool much_in_use(struct kspan_heap *heap)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	bool much = heap->pages.ninuse >= MUCH_PAGES;
+
+	port_unlock(&heap->lock, flags);
+	return much;
+}
+
 /*
  * Called wherever spans come and go: while a thread runs, or when there is to
  * be none, that costs a load. errno stays as it is.
@@ -86,7 +95,7 @@ void port_kick(struct kspan_heap *heap)
 	    !heap->config.epoch_ms)
 		return;
 	now = port_now_ns();
-	if (now < port_load(&not_before) && port_load(&heap->pages.ninuse) < MUCH_PAGES)
+	if (now < port_load(&not_before) && !much_in_use(heap))
 		return;
 	if (!__atomic_compare_exchange_n(&running, &none, 1, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))

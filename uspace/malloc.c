@@ -106,24 +106,9 @@ static noinline void free_miss(void *ptr)
 	free_slow(ptr, CALLER());
 }
 
-/* heap_free() with the case of a foreign address out of the way. */
-static __always_inline bool free_hit(void *ptr)
-{
-	uintptr_t addr = (uintptr_t)ptr;
-	/* pairs with the release store in pagemap_cover() */
-	struct kspan_regions *regions = port_load_acquire(&HEAP->regions);
-	uintptr_t i = (addr >> KSPAN_ARENA_SHIFT) - regions->lo;
-	struct kspan_arena *arena;
-
-	if (unlikely(i >= regions->n))
-		return false;
-	arena = port_load(&regions->arena[i]);
-	return rseq_push(&HEAP->slots, port_load(&arena->pclass[addr_to_page(addr)]), ptr);
-}
-
 static __always_inline void free_at(void *ptr, uintptr_t caller)
 {
-	if (unlikely(!free_hit(ptr)))
+	if (unlikely(!heap_free_hit(HEAP, ptr)))
 		free_slow(ptr, caller);
 }
 
@@ -142,7 +127,7 @@ EXPORT void *malloc(size_t size)
 
 EXPORT void free(void *ptr)
 {
-	if (unlikely(!free_hit(ptr)))
+	if (unlikely(!heap_free_hit(HEAP, ptr)))
 		free_miss(ptr);
 }
 

@@ -419,22 +419,24 @@ static __always_inline void *heap_alloc(struct kspan_heap *heap, size_t size, bo
 	return obj;
 }
 
-static __always_inline void heap_free(struct kspan_heap *heap, const void *ptr,
-				      uintptr_t caller)
+static __always_inline bool heap_free_hit(struct kspan_heap *heap, const void *ptr)
 {
 	/* pairs with the release store in regions_grow() */
 	const struct kspan_regions *regions = port_load_acquire(&heap->regions);
 	uintptr_t addr = (uintptr_t)ptr, i = (addr >> KSPAN_ARENA_SHIFT) - regions->lo;
-	const struct kspan_arena *arena;
 
-	if (likely(i < regions->n)) {
-		arena = port_load(&regions->arena[i]);
-		if (likely(port_slot_push_fast(&heap->slots,
-					       port_load(&arena->pclass[addr_to_page(addr)]),
-					       (void *)ptr)))
-			return;
-	}
-	heap_free_slow(heap, (void *)ptr, caller);
+	/* a plain load of the class: as in regions_get() */
+	return likely(i < regions->n) &&
+	       likely(port_slot_push_fast(&heap->slots,
+					  regions_get(regions, i)->pclass[addr_to_page(addr)],
+					  (void *)ptr));
+}
+
+static __always_inline void heap_free(struct kspan_heap *heap, const void *ptr,
+				      uintptr_t caller)
+{
+	if (unlikely(!heap_free_hit(heap, ptr)))
+		heap_free_slow(heap, (void *)ptr, caller);
 }
 
 #endif /* KSPAN_HEAP_H */

@@ -144,12 +144,13 @@ struct kspan_arena {
 
 /**
  * struct kspan_regions - the table from addresses to arenas
- * @lo: region number (address >> 22) of arena[0]
+ * @lo: region number (address >> 22) of off[0]
  * @n: entries
  * @bytes: size of this table in memory
  * @old: the table this one replaced: kept for readers that still hold it
- * @arena: by region number - @lo; regions without an arena point to
- *	kspan_no_arena, so that a lookup needs no test
+ * @off: by region number - @lo: where the arena's structure is, counted from
+ *	kspan_no_arena. So a region without an arena is a zero, needs no memory
+ *	as long as nobody wrote there, and a lookup needs no test.
  *
  * Replaced as a whole when the heap grows past its ends. A reader takes no
  * lock: tables and arenas are never freed before their heap. The sizes at
@@ -160,20 +161,29 @@ struct kspan_regions {
 	uintptr_t n;
 	size_t bytes;
 	struct kspan_regions *old;
-	struct kspan_arena *arena[];
+	intptr_t off[];
 };
 
 /* All zero: every page of it is KSPAN_PC_NONE and has no span. Never written. */
 extern struct kspan_arena kspan_no_arena;
+
+/*
+ * The arena of region @lo + @i; @i must be below @n. A plain load: the entry was
+ * written before the first object of its region existed, so whoever has an
+ * object is ordered after it, and a wild pointer may find either value.
+ */
+static __always_inline struct kspan_arena *
+regions_get(const struct kspan_regions *regions, uintptr_t i)
+{
+	return (struct kspan_arena *)((char *)&kspan_no_arena + regions->off[i]);
+}
 
 static __always_inline struct kspan_arena *
 regions_arena(const struct kspan_regions *regions, uintptr_t addr)
 {
 	uintptr_t i = (addr >> KSPAN_ARENA_SHIFT) - regions->lo;
 
-	if (unlikely(i >= regions->n))
-		return &kspan_no_arena;
-	return port_load(&regions->arena[i]);
+	return likely(i < regions->n) ? regions_get(regions, i) : &kspan_no_arena;
 }
 
 /**
