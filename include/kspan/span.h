@@ -161,7 +161,7 @@ struct kspan_regions {
 	uintptr_t n;
 	size_t bytes;
 	struct kspan_regions *old;
-	intptr_t off[];
+	ptrdiff_t off[];
 };
 
 /* All zero: every page of it is KSPAN_PC_NONE and has no span. Never written. */
