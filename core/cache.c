@@ -227,19 +227,31 @@ void cache_drain(struct kspan_heap *heap, struct kspan_slotset *ss)
 	port_slots_thaw(ss);
 }
 
-/* Whether nobody used the slot since the last call, and it has objects. */
-static bool slot_is_idle(struct kspan_slotset *ss, struct kspan_slot *slot)
+/* A number that changes with every use of the slot; *@n: objects on its stacks. */
+static u64 slot_look(struct kspan_slotset *ss, struct kspan_slot *slot, u32 *n)
 {
-	u64 seen = 1;
-	u32 c, n = 0;
+	u64 sum = 1;
+	u32 c;
 
+	*n = 0;
 	for (c = 0; c < ss->nstacks; c++) {
-		seen = seen * 31 + port_load(&slot->word[c]);
-		n += slot_count(ss, slot, c);
+		sum = sum * 31 + port_load(&slot->word[c]);
+		*n += slot_count(ss, slot, c);
 	}
-	if (seen == slot->seen)
-		return n != 0;
-	slot->seen = seen;
+	return sum;
+}
+
+/* Whether any slot has objects and was not used since the last call. */
+static bool slots_have_idle(struct kspan_slotset *ss)
+{
+	u32 i, n;
+
+	for (i = 0; i < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+
+		if (slot && slot_look(ss, slot, &n) == slot->seen && n)
+			return true;
+	}
 	return false;
 }
 
@@ -253,26 +265,26 @@ static bool slot_is_idle(struct kspan_slotset *ss, struct kspan_slot *slot)
  */
 bool cache_drain_idle(struct kspan_heap *heap, struct kspan_slotset *ss)
 {
-	bool idle = false, busy = false;
-	u32 i;
+	bool idle = slots_have_idle(ss), left = false;
+	u32 i, n;
 
+	if (idle)
+		port_slots_freeze(ss);
 	for (i = 0; i < port_slotset_nr(ss); i++) {
 		struct kspan_slot *slot = port_slotset_slot(ss, i);
+		u64 sum;
 
-		if (slot && slot_is_idle(ss, slot))
-			idle = true;
-		else if (slot)
-			busy = true;
-	}
-	if (!idle)
-		return busy;
-	port_slots_freeze(ss);
-	for (i = 0; i < port_slotset_nr(ss); i++) {
-		struct kspan_slot *slot = port_slotset_slot(ss, i);
-
-		if (slot && slot_is_idle(ss, slot))
+		if (!slot)
+			continue;
+		sum = slot_look(ss, slot, &n);
+		if (idle && n && sum == slot->seen) {
 			cache_drain_slot(heap, ss, slot);
+			sum = slot_look(ss, slot, &n);
+		}
+		slot->seen = sum;
+		left |= n != 0;
 	}
-	port_slots_thaw(ss);
-	return busy;
+	if (idle)
+		port_slots_thaw(ss);
+	return left;
 }

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * scavenge.c: idle pages go back after one to two epochs, everything when asked;
+ * what came back reads as zero, and what lives is never touched.
+ */
+#include "testheap.h"
+
+TESTHEAP_FIXTURE(scavenge)
+
+static struct kspan_stats stats;
+static void *objs[3000];
+
+static const struct kspan_stats *now(void)
+{
+	heap_get_stats(heap, &stats);
+	must(stats.sys_bytes == test.ts.out);
+	must(stats.sys_bytes == stats.inuse_bytes + stats.idle_bytes + stats.released_bytes +
+	     stats.meta_bytes);
+	must(heap_verify(heap) == 0);
+	return &stats;
+}
+
+static void fill(u32 n, size_t size)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		objs[i] = get(heap, size);
+		must(objs[i]);
+		pattern_write(objs[i], size, i);
+	}
+}
+
+static void empty(u32 n)
+{
+	while (n--)
+		put(heap, objs[n]);
+}
+
+TEST_F(scavenge, release_gives_everything_idle)
+{
+	size_t idle, returned;
+
+	fill(100, 100000);
+	empty(100);
+	idle = now()->idle_bytes;
+	ASSERT_GE(idle, 100 * 100000);
+	returned = heap_release_memory(heap);
+	ASSERT_EQ(idle, returned);
+	ASSERT_EQ(0, now()->idle_bytes);
+	ASSERT_EQ(idle, stats.nscavenged_bytes);
+	ASSERT_EQ(1, stats.nrelease);
+	/* the kernel's pages are gone; a program's stay, without memory */
+	ASSERT_EQ(variant->kernel ? 0 : idle, stats.released_bytes);
+	ASSERT_EQ(0, heap_release_memory(heap));
+}
+
+TEST_F(scavenge, small_objects_leave_the_caches_too)
+{
+	fill(3000, 500);
+	empty(3000);
+	heap_release_memory(heap);
+	ASSERT_EQ(0, now()->inuse_bytes);
+	ASSERT_EQ(0, stats.cached_bytes);
+	ASSERT_EQ(0, stats.idle_bytes);
+}
+
+/* Not in the epoch that they became idle in, in the next one at the latest. */
+TEST_F(scavenge, pages_go_after_one_to_two_epochs)
+{
+	size_t idle;
+
+	heap_scavenge(heap);
+	fill(100, 100000);
+	empty(100);
+	idle = now()->idle_bytes;
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_EQ(idle, now()->idle_bytes);
+	heap_scavenge(heap);
+	ASSERT_EQ(0, now()->idle_bytes);
+	/* and then there is nothing more to do */
+	ASSERT_FALSE(heap_scavenge(heap));
+}
+
+/* The slot that was used keeps its objects; the one that was not loses them. */
+static pthread_barrier_t barrier;
+
+static void *user_of_a_slot(void *arg)
+{
+	u32 i;
+
+	for (i = 0; i < 3; i++) {
+		put(heap, get(heap, 64));
+		pthread_barrier_wait(&barrier);
+		pthread_barrier_wait(&barrier);
+	}
+	return NULL;
+}
+
+TEST_F(scavenge, idle_slots_are_emptied)
+{
+	struct kspan_slotset *ss = &heap->slots;
+	u32 i, used, stack = span_class(size_to_class(64), false);
+	pthread_t thread;
+	void *objs[8];
+
+	if (port_slots_are_percpu())
+		one_cpu();
+	for (i = 0; i < ARRAY_SIZE(objs); i++)
+		objs[i] = get(heap, 64);
+	for (i = 0; i < ARRAY_SIZE(objs); i++)
+		put(heap, objs[i]);
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_LT(0, slot_count(ss, port_slot_this(ss), stack));
+	put(heap, get(heap, 64));
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_LT(0, slot_count(ss, port_slot_this(ss), stack));
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_EQ(0, slot_count(ss, port_slot_this(ss), stack));
+	if (port_slots_are_percpu())
+		return;
+	pthread_barrier_init(&barrier, NULL, 2);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, user_of_a_slot, NULL));
+	put(heap, get(heap, 64));
+	for (i = 0; i < 3; i++) {
+		pthread_barrier_wait(&barrier);
+		heap_scavenge(heap);
+		used = stack_cached(ss, stack, &(u64){ 0 });
+		ASSERT_LT(0, used);
+		pthread_barrier_wait(&barrier);
+	}
+	ASSERT_EQ(0, slot_count(ss, port_slot_this(ss), stack));
+	pthread_join(thread, NULL);
+}
+
+TEST_F(scavenge, pages_in_use_again_stay)
+{
+	size_t idle;
+	void *obj;
+
+	fill(100, 100000);
+	empty(100);
+	heap_scavenge(heap);
+	obj = get(heap, 3 * MIB);
+	put(heap, obj);
+	idle = now()->idle_bytes;
+	heap_scavenge(heap);
+	/* those that were used in the epoch have another one */
+	ASSERT_GE(now()->idle_bytes, 3 * MIB);
+	ASSERT_LT(stats.idle_bytes, idle);
+	heap_scavenge(heap);
+	ASSERT_EQ(0, now()->idle_bytes);
+}
+
+TEST_F(scavenge, live_objects_are_not_touched)
+{
+	u32 i;
+
+	fill(3000, 700);
+	for (i = 0; i < 3000; i++)
+		if (i % 7)
+			put(heap, objs[i]);
+	for (i = 0; i < 5; i++) {
+		heap_scavenge(heap);
+		now();
+	}
+	heap_release_memory(heap);
+	now();
+	for (i = 0; i < 3000; i += 7) {
+		ASSERT_TRUE(pattern_holds(objs[i], 700, 700, i));
+		put(heap, objs[i]);
+	}
+}
+
+/* Under free objects of a span that lies idle; they serve again afterwards. */
+TEST_F(scavenge, trim)
+{
+	u64 before;
+	u32 i;
+
+	fill(3000, 32);
+	for (i = 0; i < 3000; i++)
+		if (i % 250)
+			put(heap, objs[i]);
+	heap_release_memory(heap);
+	heap_scavenge(heap);
+	before = now()->nscavenged_bytes;
+	heap_scavenge(heap);
+	heap_scavenge(heap);
+	if (variant->kernel) {
+		ASSERT_EQ(before, now()->nscavenged_bytes);
+	} else {
+		/* a dozen objects keep a dozen units of 4 KiB; the rest went */
+		ASSERT_GE(now()->nscavenged_bytes, before + 8 * SYS_PAGE);
+	}
+	for (i = 0; i < 3000; i++) {
+		if (i % 250 == 0) {
+			ASSERT_TRUE(pattern_holds(objs[i], 32, 32, i));
+		} else {
+			objs[i] = get(heap, 32);
+			pattern_write(objs[i], 32, i);
+		}
+	}
+	for (i = 0; i < 3000; i++)
+		ASSERT_TRUE(pattern_holds(objs[i], 32, 32, i));
+	empty(3000);
+}
+
+/* A span that was used in the epoch keeps its memory, however many others there are. */
+TEST_F(scavenge, trim_waits_for_an_epoch)
+{
+	struct kspan_central *central = heap_central(heap, span_class(size_to_class(32), false), 0);
+	u32 i;
+
+	fill(3000, 32);
+	/* one span with few objects, all others full */
+	for (i = 1000; i < 1200; i++)
+		put(heap, objs[i]);
+	cache_drain(heap, &heap->slots);
+	if (!variant->kernel)
+		ASSERT_EQ(0, central_trim(central));
+	ASSERT_EQ(0, heap_verify(heap));
+	for (i = 1000; i < 1200; i++)
+		objs[i] = get(heap, 32);
+	empty(3000);
+}
+
+/* The system may refuse: nothing happened, the pages stay dirty and in use. */
+TEST_F(scavenge, release_refused)
+{
+	size_t idle;
+	u8 *obj;
+
+	obj = get(heap, 2 * MIB);
+	memset(obj, 0x55, 2 * MIB);
+	put(heap, obj);
+	idle = now()->idle_bytes;
+	test.ts.release_fails = true;
+	heap_release_memory(heap);
+	heap_scavenge(heap);
+	heap_scavenge(heap);
+	heap_scavenge(heap);
+	if (!variant->kernel) {
+		ASSERT_EQ(idle, now()->idle_bytes);
+		ASSERT_EQ(0, stats.released_bytes);
+		ASSERT_EQ(0, stats.nscavenged_bytes);
+	}
+	obj = heap_zalloc(heap, 2 * MIB, false, GFP_KERNEL, 0);
+	ASSERT_TRUE(all_zero(obj, 2 * MIB));
+	put(heap, obj);
+	test.ts.release_fails = false;
+	heap_release_memory(heap);
+	ASSERT_EQ(0, now()->idle_bytes);
+}
+
+TEST_F(scavenge, zero_again)
+{
+	u32 round;
+
+	for (round = 0; round < 3; round++) {
+		u8 *obj = heap_zalloc(heap, 3 * MIB, false, GFP_KERNEL, 0);
+
+		ASSERT_TRUE(all_zero(obj, 3 * MIB));
+		memset(obj, 0x55, 3 * MIB);
+		put(heap, obj);
+		heap_scavenge(heap);
+		heap_scavenge(heap);
+	}
+}
+
+/* An idle heap costs what is live in it, not what was. */
+TEST_F(scavenge, after_a_spike)
+{
+	u32 i;
+
+	fill(3000, 20000);
+	ASSERT_GE(test.ts.out, 3000 * 20000);
+	for (i = 10; i < 3000; i++)
+		put(heap, objs[i]);
+	for (i = 0; i < 5; i++)
+		heap_scavenge(heap);
+	now();
+	ASSERT_LE(stats.sys_bytes - stats.released_bytes - stats.meta_bytes, 4 * MIB);
+	empty(10);
+}
+
+static bool stop;
+
+static void *allocate(void *arg)
+{
+	u64 seed = (uintptr_t)arg;
+	void *mine[50] = { };
+	u32 k, size[50];
+
+	while (!port_load(&stop)) {
+		k = random_below(&seed, 50);
+		if (mine[k]) {
+			must(pattern_holds(mine[k], size[k], size[k], k));
+			put(heap, mine[k]);
+			mine[k] = NULL;
+			continue;
+		}
+		size[k] = 1 + random_below(&seed, random_below(&seed, 10) ? 500 : 300000);
+		mine[k] = heap_zalloc(heap, size[k], false, GFP_KERNEL, 0);
+		must(mine[k] && all_zero(mine[k], size[k]));
+		pattern_write(mine[k], size[k], k);
+	}
+	for (k = 0; k < 50; k++)
+		put(heap, mine[k]);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(scavenge, while_others_allocate, 100)
+{
+	pthread_t thread[2];
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, allocate,
+					    (void *)(uintptr_t)(i + 1)));
+	for (i = 0; i < test_rounds(800); i++) {
+		heap_scavenge(heap);
+		if (i % 10 == 0)
+			heap_release_memory(heap);
+		if (i % 50 == 0)
+			must(heap_verify(heap) == 0);
+		usleep(500);
+	}
+	port_store(&stop, true);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		pthread_join(thread[i], NULL);
+}
+
+TEST_HARNESS_MAIN
