@@ -174,6 +174,7 @@ check:
 	@scripts/check.sh
 
 include scripts/check.mk
+include selftests/bench/bench.mk
 
 ## Documentation
 
@@ -195,6 +196,7 @@ help:
 	@echo 'make check            prove it; the report closes with passed and failed'
 	@echo 'make lib              build/libkspan.so, build/libkspan-malloc.so, the .a of each'
 	@echo 'make modules          kspan.ko, kspan_kv.ko, kspan_test.ko (KDIR= for other headers)'
+	@echo 'make bench            libkspan-malloc against other mallocs (ROWS=, ROUNDS=, PEERS=)'
 	@echo 'make docs             build/docs/html/index.html'
 	@echo 'make install          the libraries and headers (PREFIX=, DESTDIR=)'
 	@echo 'make modules_install  the modules, into /lib/modules'

@@ -3,7 +3,7 @@
 #
 # Install what a build of kspan needs and this machine lacks.
 #
-#	scripts/setup.sh GROUP...	lib | modules | tests | docs | all
+#	scripts/setup.sh GROUP...	lib | modules | tests | docs | bench | all
 #
 # A group whose packages are all there costs one dpkg-query. On a machine
 # without dpkg nothing is installed: the names below say what to bring.
@@ -16,6 +16,8 @@ modules="gcc make linux-headers-amd64 linux-image-amd64 linux-source-6.1 kmod
 tests="clang libclang-rt-14-dev llvm valgrind sparse sqlite3 perl binutils
 	util-linux procps qemu-system-x86 busybox-static cpio kmod xz-utils"
 docs="python3 python3-sphinx perl"
+bench="libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gnuplot-nox python3 gcc
+	redis-server redis-tools sqlite3 z3 ruby lua5.4 xz-utils"
 
 say()
 {
@@ -30,7 +32,8 @@ wanted()
 		modules)	echo "$modules" ;;
 		tests)		echo "$tests" ;;
 		docs)		echo "$docs" ;;
-		all)		echo "$lib $modules $tests $docs" ;;
+		bench)		echo "$bench" ;;
+		all)		echo "$lib $modules $tests $docs $bench" ;;
 		*)		say "unknown group: $group"; exit 2 ;;
 		esac
 	done | tr -s ' \t\n' '\n' | sort -u

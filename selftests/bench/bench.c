@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The timed rows of `make bench`: one row per call, over whatever malloc() the
+ * process was started with.
+ *
+ *	bench ROW [MILLISECONDS]	nanoseconds per operation
+ *	bench -l			the rows
+ *	bench -w			whose malloc() it is
+ *
+ * A row does batches of operations until the time is over, once to warm up and
+ * once for the record. Inside a batch nothing of the C library is called but the
+ * malloc family; only a thread that finds its ring full or empty gives up the CPU.
+ * The first word of every object is written, unless the row says otherwise. What
+ * the rows need for themselves is static, so that the heap is the row's alone.
+ *
+ * Rows of one thread are measured in CPU time of the process, its background
+ * threads included: others that want the CPU do not disturb it. Rows of several
+ * threads are measured by the wall clock, since waiting is what they are about.
+ *
+ * Documentation/benchmarks/index.rst tells what each row is good for.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAIRS		4096	/* operations of a short batch */
+#define LIFO		64
+#define MIXED		10000
+#define CHURN		100000
+#define OWN		1000	/* objects of each thread */
+#define SWAPS		1024	/* places that two threads swap through */
+#define RING		4096	/* objects on their way to the consumer; a power of two */
+#define RING_BATCH	32	/* after how many the other side hears of it */
+#define LARGE		16
+#define SHORT_LIFE	100	/* allocations of a thread that comes and goes */
+#define MAX_THREADS	16
+#define SYS_PAGE	4096
+
+struct worker;
+
+/**
+ * struct row - a row
+ * @name: as on the command line
+ * @batch: does some operations, returns how many
+ * @size: for @batch: bytes of each object; 0 for mixed
+ * @threads: how many do @batch
+ * @consumes: one more thread frees what they allocate
+ */
+struct row {
+	const char *name;
+	uint64_t (*batch)(struct worker *w);
+	size_t size;
+	unsigned int threads;
+	bool consumes;
+};
+
+/**
+ * struct worker - one thread's part in a row
+ * @row: the row
+ * @rng: state of its random numbers
+ * @nops: operations since the clock started
+ * @ns: how long they took
+ * @live: its objects
+ */
+struct worker {
+	const struct row *row;
+	uint64_t rng;
+	uint64_t nops;
+	uint64_t ns;
+	void *live[OWN];
+} __attribute__((aligned(128)));
+
+static struct worker worker[MAX_THREADS];
+static uint64_t run_ms = 300;
+static pthread_barrier_t barrier;
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* xorshift64 */
+static inline uint64_t rnd(struct worker *w)
+{
+	uint64_t x = w->rng;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	w->rng = x;
+	return x;
+}
+
+/* A number below @n, which is less than 2^32. */
+static inline uint32_t below(struct worker *w, uint32_t n)
+{
+	return (rnd(w) >> 32) * n >> 32;
+}
+
+/* 16..1024 bytes. */
+static inline size_t mixed_size(struct worker *w)
+{
+	return 16 + below(w, 1009);
+}
+
+/* Writes the first word. Without memory there is nothing to measure. */
+static inline void touch(void *p)
+{
+	if (__builtin_expect(!p, 0))
+		abort();
+	*(volatile uint64_t *)p = (uintptr_t)p;
+}
+
+static uint64_t pair(struct worker *w)
+{
+	size_t size = w->row->size;
+	int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		void *p = malloc(size);
+
+		touch(p);
+		free(p);
+	}
+	return PAIRS;
+}
+
+static uint64_t lifo(struct worker *w)
+{
+	size_t size = w->row->size;
+	int i, n;
+
+	for (n = 0; n < PAIRS / LIFO; n++) {
+		for (i = 0; i < LIFO; i++) {
+			w->live[i] = malloc(size);
+			touch(w->live[i]);
+		}
+		while (i--)
+			free(w->live[i]);
+	}
+	return PAIRS;
+}
+
+static uint64_t mixed(struct worker *w)
+{
+	static void *live[MIXED];
+	static uint16_t size[MIXED], order[MIXED];
+	int i;
+
+	if (!size[0]) {
+		for (i = 0; i < MIXED; i++) {
+			int j = below(w, i + 1);
+
+			size[i] = mixed_size(w);
+			order[i] = order[j];
+			order[j] = i;
+		}
+	}
+	for (i = 0; i < MIXED; i++) {
+		live[i] = malloc(size[i]);
+		touch(live[i]);
+	}
+	for (i = 0; i < MIXED; i++)
+		free(live[order[i]]);
+	return MIXED;
+}
+
+static uint64_t churn(struct worker *w)
+{
+	static void *live[CHURN];
+	int i;
+
+	if (!live[0]) {
+		for (i = 0; i < CHURN; i++) {
+			live[i] = malloc(mixed_size(w));
+			touch(live[i]);
+		}
+	}
+	for (i = 0; i < PAIRS; i++) {
+		void **p = &live[below(w, CHURN)];
+
+		free(*p);
+		*p = malloc(mixed_size(w));
+		touch(*p);
+	}
+	return PAIRS;
+}
+
+/* The objects' way from the one that allocates to the one that frees. */
+static struct {
+	_Atomic uint64_t put __attribute__((aligned(128)));
+	_Atomic uint64_t taken __attribute__((aligned(128)));
+	_Atomic bool closed __attribute__((aligned(128)));
+	void *obj[RING];
+} ring;
+
+/* Waits in vain for long only where somebody else has the other's CPU. */
+static inline void wait_a_little(unsigned int *tries)
+{
+	if (++*tries % 256 == 0)
+		sched_yield();
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static uint64_t produce(struct worker *w)
+{
+	uint64_t put = atomic_load_explicit(&ring.put, memory_order_relaxed);
+	size_t size = w->row->size;
+	unsigned int tries = 0;
+	int i, n;
+
+	for (n = 0; n < PAIRS / RING_BATCH; n++) {
+		/* pairs with the release in consume() */
+		while (put + RING_BATCH - atomic_load_explicit(&ring.taken, memory_order_acquire) > RING)
+			wait_a_little(&tries);
+		for (i = 0; i < RING_BATCH; i++) {
+			void *p = malloc(size ? size : mixed_size(w));
+
+			touch(p);
+			ring.obj[put++ % RING] = p;
+		}
+		/* pairs with the acquire in consume() */
+		atomic_store_explicit(&ring.put, put, memory_order_release);
+	}
+	return PAIRS;
+}
+
+static void *consume(void *arg)
+{
+	uint64_t taken = 0;
+	unsigned int tries = 0;
+
+	for (;;) {
+		bool closed = atomic_load(&ring.closed);
+		/* pairs with the release in produce() */
+		uint64_t put = atomic_load_explicit(&ring.put, memory_order_acquire);
+
+		if (put == taken) {
+			if (closed)
+				return arg;
+			wait_a_little(&tries);
+			continue;
+		}
+		while (taken < put) {
+			uint64_t *p = ring.obj[taken++ % RING];
+
+			if (*p != (uintptr_t)p)
+				abort();
+			free(p);
+			/* pairs with the acquire in produce() */
+			if (taken % RING_BATCH == 0)
+				atomic_store_explicit(&ring.taken, taken, memory_order_release);
+		}
+	}
+}
+
+static uint64_t swap(struct worker *w)
+{
+	static _Atomic(void *) place[SWAPS];
+	int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		void *p = malloc(mixed_size(w));
+
+		touch(p);
+		free(atomic_exchange_explicit(&place[below(w, SWAPS)], p,
+					      memory_order_acq_rel));
+	}
+	return PAIRS;
+}
+
+static uint64_t own(struct worker *w)
+{
+	int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		void **p = &w->live[below(w, OWN)];
+
+		free(*p);
+		*p = malloc(16 + below(w, 241));
+		touch(*p);
+	}
+	return PAIRS;
+}
+
+static void *short_life(void *arg)
+{
+	struct worker *w = arg;
+	int i;
+
+	for (i = 0; i < SHORT_LIFE; i++) {
+		w->live[i] = malloc(mixed_size(w));
+		touch(w->live[i]);
+	}
+	while (i--)
+		free(w->live[i]);
+	return arg;
+}
+
+static uint64_t thread_exit(struct worker *w)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, short_life, w))
+		abort();
+	pthread_join(thread, NULL);
+	return 1;
+}
+
+static uint64_t zeroed(struct worker *w)
+{
+	size_t size = w->row->size;
+	int i, n;
+
+	for (n = 0; n < 4; n++) {
+		for (i = 0; i < LIFO; i++) {
+			w->live[i] = calloc(1, size);
+			touch(w->live[i]);
+		}
+		while (i--)
+			free(w->live[i]);
+	}
+	return 4 * LIFO;
+}
+
+/* A buffer that grows by half until it has @size bytes, all of its pages in use. */
+static uint64_t grow(struct worker *w)
+{
+	size_t size, next, used = 0;
+	char *p = NULL;
+
+	for (size = 16;; size = next) {
+		p = realloc(p, size);
+		for (; used < size; used += SYS_PAGE)
+			touch(p + used);
+		if (size == w->row->size)
+			break;
+		next = (size + size / 2) & ~(size_t)7;
+		if (next > w->row->size)
+			next = w->row->size;
+	}
+	free(p);
+	return 1;
+}
+
+static uint64_t aligned(struct worker *w)
+{
+	size_t align = w->row->size;
+	int i, n;
+
+	for (n = 0; n < PAIRS / LIFO; n++) {
+		for (i = 0; i < LIFO; i++) {
+			w->live[i] = aligned_alloc(align, align * (1 + below(w, 16)));
+			touch(w->live[i]);
+		}
+		while (i--)
+			free(w->live[i]);
+	}
+	return PAIRS;
+}
+
+static size_t large_size(struct worker *w)
+{
+	return 65536 + below(w, (1u << 20) - 65536 + 1);
+}
+
+static uint64_t large_untouched(struct worker *w)
+{
+	int i;
+
+	for (i = 0; i < LIFO; i++) {
+		void **p = &w->live[below(w, LARGE)];
+
+		free(*p);
+		*p = malloc(large_size(w));
+	}
+	return LIFO;
+}
+
+static uint64_t large_touched(struct worker *w)
+{
+	int i;
+
+	for (i = 0; i < LIFO; i++) {
+		void **p = &w->live[below(w, LARGE)];
+		size_t size = large_size(w), off;
+
+		free(*p);
+		*p = malloc(size);
+		for (off = 0; off < size; off += SYS_PAGE)
+			touch((char *)*p + off);
+	}
+	return LIFO;
+}
+
+static const struct row rows[] = {
+	{ "pair-16", pair, 16, 1 },
+	{ "pair-64", pair, 64, 1 },
+	{ "pair-256", pair, 256, 1 },
+	{ "pair-1024", pair, 1024, 1 },
+	{ "pair-8192", pair, 8192, 1 },
+	{ "lifo-64", lifo, 64, 1 },
+	{ "mixed-10000", mixed, 0, 1 },
+	{ "churn-100000", churn, 0, 1 },
+	{ "prodcons-same", produce, 64, 1, true },
+	{ "prodcons-mixed", produce, 0, 1, true },
+	{ "swap-2", swap, 0, 2 },
+	{ "own-1", own, 0, 1 },
+	{ "own-2", own, 0, 2 },
+	{ "own-16", own, 0, 16 },
+	{ "thread-exit", thread_exit, 0, 1 },
+	{ "calloc-4096", zeroed, 4096, 1 },
+	{ "realloc-1m", grow, 1 << 20, 1 },
+	{ "aligned-64", aligned, 64, 1 },
+	{ "large-untouched", large_untouched, 0, 1 },
+	{ "large-touched", large_touched, 0, 1 },
+};
+
+#define NROWS	(sizeof(rows) / sizeof(rows[0]))
+
+static bool one_thread(const struct row *row)
+{
+	return row->threads == 1 && !row->consumes;
+}
+
+/* Batches for @ms; their number and time are in the worker then. */
+static void measure(struct worker *w, uint64_t ms)
+{
+	clockid_t id = one_thread(w->row) ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+	uint64_t end, start;
+
+	w->nops = 0;
+	end = clock_ns(CLOCK_MONOTONIC) + ms * 1000000;
+	start = clock_ns(id);
+	do {
+		w->nops += w->row->batch(w);
+	} while (clock_ns(CLOCK_MONOTONIC) < end);
+	w->ns = clock_ns(id) - start;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_barrier_wait(&barrier);
+	measure(w, run_ms / 4);
+	pthread_barrier_wait(&barrier);
+	measure(w, run_ms);
+	return arg;
+}
+
+/* Returns nanoseconds per operation of one thread, the mean of all threads. */
+static double run(const struct row *row)
+{
+	pthread_t thread[MAX_THREADS], consumer;
+	double sum = 0;
+	unsigned int i;
+
+	pthread_barrier_init(&barrier, NULL, row->threads);
+	if (row->consumes && pthread_create(&consumer, NULL, consume, NULL))
+		abort();
+	for (i = 0; i < row->threads; i++) {
+		worker[i].row = row;
+		worker[i].rng = 0x9e3779b97f4a7c15ull * (i + 1);
+		if (i && pthread_create(&thread[i], NULL, work, &worker[i]))
+			abort();
+	}
+	work(&worker[0]);
+	for (i = 1; i < row->threads; i++)
+		pthread_join(thread[i], NULL);
+	atomic_store(&ring.closed, true);
+	if (row->consumes)
+		pthread_join(consumer, NULL);
+	for (i = 0; i < row->threads; i++)
+		sum += (double)worker[i].ns / worker[i].nops;
+	return sum / row->threads;
+}
+
+static void list_rows(void)
+{
+	size_t i;
+
+	for (i = 0; i < NROWS; i++)
+		printf("%s %u\n", rows[i].name, rows[i].threads + rows[i].consumes);
+}
+
+static void whose_malloc(void)
+{
+	Dl_info info;
+
+	puts(dladdr(dlsym(RTLD_DEFAULT, "malloc"), &info) ? info.dli_fname : "?");
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc == 2 && !strcmp(argv[1], "-l")) {
+		list_rows();
+		return 0;
+	}
+	if (argc == 2 && !strcmp(argv[1], "-w")) {
+		whose_malloc();
+		return 0;
+	}
+	if (argc > 2)
+		run_ms = strtoul(argv[2], NULL, 10);
+	for (i = 0; argc > 1 && i < NROWS; i++) {
+		if (!strcmp(rows[i].name, argv[1])) {
+			printf("%.3f\n", run(&rows[i]));
+			return 0;
+		}
+	}
+	fputs("usage: bench ROW [MILLISECONDS] | -l | -w\n", stderr);
+	return 2;
+}
