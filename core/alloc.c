@@ -357,6 +357,25 @@ void *kspan_zalloc(size_t size, gfp_t flags)
 			false);
 }
 
+static __always_inline void *alloc_noscan(size_t size, gfp_t flags, uintptr_t caller)
+{
+	struct kspan_heap *heap = &kspan_heap0;
+	void *obj;
+
+	if (size - 1 < KSPAN_TINY_SIZE - 1 && !port_load(&heap->checked) && heap_ready(heap)) {
+		obj = tiny_alloc(heap, size, flags, caller);
+		if (!obj)
+			return heap_fail(heap, ENOMEM);
+		if (flags & __GFP_ZERO)
+			port_memset(obj, 0, size);
+	} else if (flags & __GFP_ZERO) {
+		obj = heap_zalloc(heap, size, true, flags, caller);
+	} else {
+		obj = heap_alloc(heap, size, true, flags, caller);
+	}
+	return observed(obj, size, flags, true);
+}
+
 /**
  * kspan_alloc_noscan - allocate memory that will hold no pointers
  * @size: bytes; under 16 several objects share 16 bytes and are aligned to 8, 4,
@@ -368,21 +387,7 @@ void *kspan_zalloc(size_t size, gfp_t flags)
  */
 void *kspan_alloc_noscan(size_t size, gfp_t flags)
 {
-	struct kspan_heap *heap = &kspan_heap0;
-	void *obj;
-
-	if (size - 1 < KSPAN_TINY_SIZE - 1 && !port_load(&heap->checked) && heap_ready(heap)) {
-		obj = tiny_alloc(heap, size, flags, CALLER());
-		if (!obj)
-			return heap_fail(heap, ENOMEM);
-		if (flags & __GFP_ZERO)
-			port_memset(obj, 0, size);
-	} else if (flags & __GFP_ZERO) {
-		obj = heap_zalloc(heap, size, true, flags, CALLER());
-	} else {
-		obj = heap_alloc(heap, size, true, flags, CALLER());
-	}
-	return observed(obj, size, flags, true);
+	return alloc_noscan(size, flags, CALLER());
 }
 
 /**
@@ -468,6 +473,17 @@ void *kspan_alloc_node(size_t size, gfp_t flags, int node)
 	return observed(obj, size, flags, false);
 }
 
+static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flags,
+					      uintptr_t caller)
+{
+	void *obj;
+
+	port_obj_free(ptr);
+	obj = heap_realloc(&kspan_heap0, ptr, size, flags, caller);
+	port_obj_alloc(obj ? obj : ptr, size, flags, false);
+	return obj;
+}
+
 /**
  * kspan_realloc - change the size of an object
  * @ptr: the object; NULL or ZERO_SIZE_PTR allocates
@@ -483,12 +499,7 @@ void *kspan_alloc_node(size_t size, gfp_t flags, int node)
  */
 void *kspan_realloc(void *ptr, size_t size, gfp_t flags)
 {
-	void *obj;
-
-	port_obj_free(ptr);
-	obj = heap_realloc(&kspan_heap0, ptr, size, flags, CALLER());
-	port_obj_alloc(obj ? obj : ptr, size, flags, false);
-	return obj;
+	return realloc_observed(ptr, size, flags, CALLER());
 }
 
 /**
@@ -507,7 +518,7 @@ void *kspan_realloc_array(void *ptr, size_t n, size_t size, gfp_t flags)
 
 	if (unlikely(__builtin_mul_overflow(n, size, &nbytes)))
 		return heap_fail(&kspan_heap0, ENOMEM);
-	return kspan_realloc(ptr, nbytes, flags);
+	return realloc_observed(ptr, nbytes, flags, CALLER());
 }
 
 /* Go's growslice: double a small array, grow a large one by a quarter and a bit. */
@@ -552,7 +563,7 @@ void *kspan_grow_array(void *ptr, size_t *cap, size_t need, size_t size, gfp_t f
 	    __builtin_mul_overflow(need, size, &nbytes))
 		return heap_fail(&kspan_heap0, ENOMEM);
 	nbytes = kspan_good_size(nbytes);
-	obj = kspan_realloc(ptr, nbytes, flags);
+	obj = realloc_observed(ptr, nbytes, flags, CALLER());
 	if (obj)
 		*cap = size ? nbytes / size : need;
 	return obj;
@@ -569,8 +580,11 @@ void *kspan_grow_array(void *ptr, size_t *cap, size_t need, size_t size, gfp_t f
  */
 void *kspan_memdup(const void *src, size_t size, gfp_t flags)
 {
-	void *obj = kspan_alloc(size, flags & ~__GFP_ZERO);
+	void *obj;
 
+	flags &= ~__GFP_ZERO;
+	obj = observed(heap_alloc(&kspan_heap0, size, false, flags, CALLER()), size, flags,
+		       false);
 	if (!ZERO_OR_NULL_PTR(obj))
 		port_memcpy(obj, src, size);
 	return obj;
@@ -592,7 +606,7 @@ char *kspan_strdup(const char *s, gfp_t flags)
 	if (!s)
 		return NULL;
 	nbytes = port_strlen(s) + 1;
-	copy = kspan_alloc_noscan(nbytes, flags & ~__GFP_ZERO);
+	copy = alloc_noscan(nbytes, flags & ~__GFP_ZERO, CALLER());
 	if (copy)
 		port_memcpy(copy, s, nbytes);
 	return copy;

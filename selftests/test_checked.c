@@ -14,6 +14,15 @@
 
 #define NAGAIN	300
 
+/* The fast path leaves the call site to a tail call, and TSan lets none be. */
+#ifdef __has_feature
+#define TAIL_CALLS	(!__has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_THREAD__)
+#define TAIL_CALLS	0
+#else
+#define TAIL_CALLS	1
+#endif
+
 /**
  * struct misuse - a way to free wrongly
  * @name: .
@@ -150,10 +159,111 @@ static int child_other_frees(void)
 	return stats.ndouble == 1 && !kspan_verify() ? 0 : 5;
 }
 
+/*
+ * Each function that allocates, called from code with a place of its own. What
+ * it gives is freed twice: the report must name that place, not one in kspan.
+ */
+#define IN_PLACE __attribute__((section("client_text"), noinline))
+
+extern char __start_client_text[], __stop_client_text[];
+
+#define N_MAKERS	13
+
+static IN_PLACE void *make_by(unsigned int maker)
+{
+	size_t cap = 0;
+	void *obj = NULL;
+
+	switch (maker) {
+	case 0:
+		obj = kspan_alloc(100, GFP_KERNEL);
+		break;
+	case 1:
+		obj = kspan_zalloc(100, GFP_KERNEL);
+		break;
+	case 2:
+		obj = kspan_alloc_noscan(100, GFP_KERNEL);
+		break;
+	case 3:
+		obj = kspan_alloc_array(10, 10, GFP_KERNEL);
+		break;
+	case 4:
+		obj = kspan_zalloc_array(10, 10, GFP_KERNEL);
+		break;
+	case 5:
+		obj = kspan_alloc_aligned(100, 64, GFP_KERNEL);
+		break;
+	case 6:
+		obj = kspan_alloc_node(100, GFP_KERNEL, 0);
+		break;
+	case 7:
+		obj = kspan_realloc(NULL, 100, GFP_KERNEL);
+		break;
+	case 8:
+		obj = kspan_realloc_array(NULL, 10, 10, GFP_KERNEL);
+		break;
+	case 9:
+		obj = kspan_grow_array(NULL, &cap, 10, 10, GFP_KERNEL);
+		break;
+	case 10:
+		obj = kspan_memdup("a hundred", 10, GFP_KERNEL);
+		break;
+	case 11:
+		obj = kspan_strdup("a hundred", GFP_KERNEL);
+		break;
+	case 12:
+		if (!kspan_alloc_bulk(100, GFP_KERNEL, 1, &obj))
+			obj = NULL;
+		break;
+	}
+	/* not in tail position, where the caller would be another */
+	__asm__ volatile("" : "+r"(obj));
+	return obj;
+}
+
+static IN_PLACE void free_by(unsigned int maker, void *obj)
+{
+	switch (maker % 4) {
+	case 0:
+		kspan_free(obj);
+		break;
+	case 1:
+		kspan_free_sized(obj, 10);
+		break;
+	case 2:
+		kspan_free_sensitive(obj);
+		break;
+	case 3:
+		kspan_free_bulk(1, &obj);
+		break;
+	}
+	__asm__ volatile("" : : : "memory");
+}
+
+static int child_sites(void)
+{
+	unsigned int i;
+
+	fprintf(stderr, "place from %p\nplace to %p\n", __start_client_text,
+		__stop_client_text);
+	for (i = 0; i < N_MAKERS; i++) {
+		void *neighbour = make_by(i), *obj = make_by(i);
+
+		if (!obj || !neighbour)
+			return 2;
+		free_by(i, obj);
+		free_by(i, obj);
+		kspan_free(neighbour);
+	}
+	return 0;
+}
+
 static int child_main(const char *action)
 {
 	unsigned int i;
 
+	if (!strcmp(action, "sites"))
+		return child_sites();
 	if (!strcmp(action, "other"))
 		return child_other_frees();
 	for (i = 0; i < ARRAY_SIZE(misuses); i++)
@@ -270,6 +380,36 @@ TEST(other_frees)
 		EXPECT_EQ(child_reports(&child), 7)
 			TH_LOG("%s: %s", options[i], child.text);
 	}
+}
+
+/* The address that follows @word in @text. */
+static char *address_after(const char *text, const char *word)
+{
+	const char *found = strstr(text, word);
+
+	return found ? (char *)strtoull(found + strlen(word), NULL, 16) : NULL;
+}
+
+/* A checked heap knows who allocated and who freed: not kspan itself. */
+TEST(call_sites)
+{
+	static struct child child;
+	char *lo, *hi, *by, *from, *line;
+	unsigned int n = 0;
+
+	child_run(&child, "sites", "checked=1,on_error=warn", NULL);
+	ASSERT_EQ(child.status, 0);
+	lo = address_after(child.text, "place from ");
+	hi = address_after(child.text, "place to ");
+	for (line = strstr(child.text, "kspan: "); line; line = strstr(line + 1, "kspan: "), n++) {
+		by = address_after(line, "freed by ");
+		from = address_after(line, "allocated by ");
+		EXPECT_TRUE(!TAIL_CALLS || (by > lo && by < hi))
+			TH_LOG("freed by another, report %u: %s", n, line);
+		EXPECT_TRUE(!TAIL_CALLS || (from > lo && from < hi))
+			TH_LOG("allocated by another, report %u: %s", n, line);
+	}
+	ASSERT_EQ(n, N_MAKERS);
 }
 
 TEST_HARNESS_MAIN
