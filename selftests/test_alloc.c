@@ -676,8 +676,8 @@ TEST_F_TIMEOUT(alloc, stress, 200)
 {
 	u64 seed;
 
-	for (seed = 1; seed <= 4; seed++) {
-		stress(&own_api, seed, test_rounds(20000));
+	for (seed = 1; seed <= 2; seed++) {
+		stress(&own_api, seed, test_rounds(12000));
 		ASSERT_EQ(0, heap_verify(heap));
 		check_nothing_live(heap);
 	}
@@ -688,7 +688,7 @@ TEST_F_TIMEOUT(alloc, stress_with_failures, 200)
 {
 	user_init(&users[0], &own_api, 1);
 	test.ts.fail_percent = 30;
-	stress(&own_api, 5, test_rounds(20000));
+	stress(&own_api, 5, test_rounds(12000));
 	ASSERT_GT(test.ts.nfailed, 0);
 	test.ts.fail_percent = 0;
 	check_nothing_live(heap);
@@ -696,9 +696,9 @@ TEST_F_TIMEOUT(alloc, stress_with_failures, 200)
 
 TEST_F_TIMEOUT(alloc, stress_within_a_limit, 200)
 {
-	heap->config.limit_soft = 8 * MIB;
-	heap->config.limit_hard = 16 * MIB;
-	stress(&own_api, 6, test_rounds(20000));
+	heap->config.limit_soft = 2 * MIB;
+	heap->config.limit_hard = 4 * MIB;
+	stress(&own_api, 6, test_rounds(12000));
 	ASSERT_GT(heap->nfail, 0);
 	heap->config.limit_hard = heap->config.limit_soft = 0;
 }
@@ -706,7 +706,7 @@ TEST_F_TIMEOUT(alloc, stress_within_a_limit, 200)
 TEST_F_TIMEOUT(alloc, stress_with_epochs, 200)
 {
 	epochs = true;
-	stress(&own_api, 7, test_rounds(20000));
+	stress(&own_api, 7, test_rounds(12000));
 	ASSERT_GT(heap->nscavenged_bytes, 0);
 }
 
@@ -739,7 +739,7 @@ static void *user_thread(void *arg)
 	struct user *user = arg;
 	u32 i;
 
-	for (i = 0; i < test_rounds(20000); i++) {
+	for (i = 0; i < test_rounds(12000); i++) {
 		user_step(user);
 		if (user->n && i % 3 == 0)
 			user_trade(user);
@@ -829,8 +829,8 @@ TEST_F_TIMEOUT(public, stress, 200)
 {
 	u64 seed;
 
-	for (seed = 1; seed <= 4; seed++)
-		stress(&public_api, seed, test_rounds(20000));
+	for (seed = 1; seed <= 2; seed++)
+		stress(&public_api, seed, test_rounds(12000));
 }
 
 TEST_F_TIMEOUT(public, threads, 200)

@@ -45,18 +45,19 @@ static inline void must_failed(const char *cond, const char *file, int line)
 	abort();
 }
 
-/* Sanitizers that see every access have less to do, so that no test times out. */
+/* TSan sees every access and takes its time: less to do, so that no test times out. */
 #if defined(__SANITIZE_THREAD__)
-#define TEST_SLOWER	8
+#define TEST_TSAN	true
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define TEST_SLOWER	8
+#define TEST_TSAN	true
 #endif
 #endif
-#ifndef TEST_SLOWER
-#define TEST_SLOWER	1
+#ifndef TEST_TSAN
+#define TEST_TSAN	false
 #endif
 
+#define TEST_SLOWER	(TEST_TSAN ? 8 : 1)
 #define test_rounds(n)	((n) / TEST_SLOWER)
 
 /* xorshift64*: the same numbers everywhere. */
