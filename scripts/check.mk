@@ -6,7 +6,7 @@
 
 check-stages := check-sizeclasses check-core check-style check-modules \
 		check-sparse check-user check-user-clang check-user-asan \
-		check-user-ubsan check-user-tsan check-programs check-docs check-vm
+		check-user-ubsan check-user-tsan check-sim check-programs check-docs check-vm
 
 .PHONY: $(check-stages) check-stages
 check-stages:
@@ -38,6 +38,13 @@ check-user-ubsan: ;	@scripts/check-user.sh ubsan gcc undefined
 check-user-tsan: ;	@scripts/check-user.sh tsan clang thread
 check-user check-user-clang check-user-asan check-user-ubsan check-user-tsan: \
 	| build/ksrc build/setup-lib build/setup-tests
+
+# The core in the simulator: schedules, failures and mutants of its own making.
+.PHONY: check-sim-full
+check-sim: | build/setup-lib build/setup-tests
+	@selftests/sim/check.sh
+check-sim-full: | build/setup-lib build/setup-tests
+	@selftests/sim/check.sh full
 
 check-programs: lib | build/setup-tests
 	@selftests/programs.sh

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Run the simulator as tests: built by gcc and by clang, which must agree on
+# every step; random seeds; every script replayed, searched up to its bound and
+# run with each call that can fail failing; the mutants.
+#
+#	selftests/sim/check.sh [full]
+
+cd "$(dirname "$0")" || exit 1
+top=$(cd ../.. && pwd)
+full=${1-}
+seeds=${full:+200000} seeds=${seeds:-4000}
+number=0 failed=0
+
+result()
+{
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number $2"
+	else
+		echo "not ok $number $2"
+		failed=1
+	fi
+}
+
+# Run a command whose output is diagnostics.
+try()
+{
+	local what=$1
+
+	shift
+	"$@" 2>&1 | sed 's/^/# /'
+	result "${PIPESTATUS[0]}" "$what"
+}
+
+echo "TAP version 13"
+for cc in gcc clang; do
+	try "the simulator builds with $cc" \
+		make -s -j2 CC=$cc B="$top/build/sim-$cc" CFLAGS_MORE=-Werror
+done
+sim=$top/build/sim-gcc/sim
+
+same()
+{
+	"$top/build/sim-gcc/sim" --hash --seeds 1..500 | md5sum >"$top/build/sim-gcc/hash"
+	"$top/build/sim-clang/sim" --hash --seeds 1..500 | md5sum |
+		cmp - "$top/build/sim-gcc/hash"
+}
+try "gcc's and clang's runs are the same, step by step" same
+
+try "seeds 1..$seeds" "$sim" --seeds 1..$seeds
+
+shopt -s nullglob
+for script in scripts/*.sim; do
+	name=$(basename "$script" .sim)
+	try "$name: replayed" "$sim" --replay "$script"
+	try "$name: each call that can fail fails" "$sim" --faults "$script"
+	if grep -q '^set bound' "$script"; then
+		try "$name: all schedules up to its bound" "$sim" --search "$script"
+	fi
+done
+
+if [ -x mutants.sh ]; then
+	try "mutants are caught" ./mutants.sh ${full:+all}
+fi
+echo "1..$number"
+exit $failed

@@ -1,0 +1,954 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The reference model: what a client of the allocator may rely on, checked with
+ * every answer. A cell holds an object or none; tasks share the cells, so that
+ * one may free what another allocated. An operation on a cell in the wrong
+ * state is nothing, and so any part of a script is a script. See sched.c.
+ */
+#include "sim.h"
+
+#define FREED		0xf1	/* what the client leaves in an object that it frees */
+#define WHOLE_BYTES	((size_t)40 << 10)	/* longer objects: the ends of each page */
+#define EDGE		64
+#define CTOR_TAG	0x5afe0b1ec7000000ull
+
+enum cell_state { CELL_EMPTY, CELL_BUSY, CELL_FULL };
+
+/**
+ * struct cell - a place for an object
+ * @state: BUSY: some context works on it; @p may be set then
+ * @p: the object
+ * @size: what was asked for
+ * @usable: what kspan_size() says
+ * @id: of its contents
+ * @cache: 1 + the object cache, 0: plain
+ * @tiny: it was allocated by the tiny allocator
+ */
+struct cell {
+	enum cell_state state;
+	char *p;
+	size_t size;
+	size_t usable;
+	u32 id;
+	u32 cache;
+	bool tiny;
+};
+
+struct reader {
+	const struct sim_ctx *ctx;
+	char *p;
+	size_t size;
+	u32 id;
+	u32 cache;	/* of a typesafe cache: 1 + which */
+};
+
+struct cache {
+	struct kspan_cache *cache;
+	size_t size;
+	u32 flags;
+	u32 users;	/* contexts inside an operation on it */
+	bool busy;	/* being made or destroyed */
+	u32 nrcu;	/* objects given to kspan_free_rcu() */
+};
+
+#define CACHE_CTOR	4u	/* beside the public flags */
+
+static struct cell cells[SIM_NR_CELLS];
+static struct cache caches[SIM_NR_CACHES];
+static struct reader readers[SIM_MAX_CTX];
+static u32 next_id;
+static bool scavenging;
+static u64 nmisuse;	/* wrong frees that were made on purpose */
+
+void model_reset(void)
+{
+	memset(cells, 0, sizeof(cells));
+	memset(caches, 0, sizeof(caches));
+	memset(readers, 0, sizeof(readers));
+	next_id = 0;
+	scavenging = false;
+	nmisuse = 0;
+}
+
+static gfp_t gfp_of(const struct sim_ctx *ctx)
+{
+	return ctx->id >= SIM_CTX_IRQ ? GFP_ATOMIC : GFP_KERNEL;
+}
+
+/* Contents */
+
+static u64 pattern_word(u32 id, size_t i)
+{
+	return (id + 1) * 0x9e3779b97f4a7c15ull ^ (i + 1) * 0xff51afd7ed558ccdull;
+}
+
+static void pattern_write(char *p, size_t from, size_t to, u32 id)
+{
+	size_t i;
+
+	for (i = from; i < to; i += 8) {
+		u64 w = pattern_word(id, i);
+
+		memcpy(p + i, &w, to - i < 8 ? to - i : 8);
+	}
+}
+
+static bool pattern_is(const char *p, size_t from, size_t to, u32 id)
+{
+	size_t i;
+
+	for (i = from; i < to; i += 8) {
+		u64 w = pattern_word(id, i);
+
+		if (memcmp(p + i, &w, to - i < 8 ? to - i : 8))
+			return false;
+	}
+	return true;
+}
+
+/* The pieces of an object that are written and checked: one after another. */
+static bool piece_next(size_t size, size_t first, size_t *from, size_t *to)
+{
+	if (size <= WHOLE_BYTES) {
+		*from = *to ? size : first;
+		*to = size;
+	} else if (!*to) {
+		*from = first;
+		*to = EDGE;
+	} else {
+		/* the end of this page and the beginning of the next */
+		*from = (*to / KSPAN_PAGE_SIZE + 1) * KSPAN_PAGE_SIZE - EDGE;
+		*to = *from + 2 * EDGE;
+		if (*to > size)
+			*to = size;
+	}
+	return *from < *to;
+}
+
+/* What of a cell's object is the client's own: not the constructor's tag. */
+static size_t contents_start(const struct cell *cell)
+{
+	return cell->cache && caches[cell->cache - 1].flags & CACHE_CTOR ? 8 : 0;
+}
+
+static void contents_write(const struct cell *cell)
+{
+	size_t from = 0, to = 0;
+
+	while (piece_next(cell->usable, contents_start(cell), &from, &to))
+		pattern_write(cell->p, from, to, cell->id);
+}
+
+/* Check the first @n bytes. */
+static void contents_check(const char *p, size_t n, size_t start, u32 id, const char *when)
+{
+	size_t from = 0, to = 0;
+
+	while (piece_next(n, start, &from, &to))
+		if (!pattern_is(p, from, to, id))
+			sim_fail("contents of object %u changed: %s", id, when);
+}
+
+static void contents_forget(const struct cell *cell)
+{
+	size_t from = 0, to = 0;
+
+	while (piece_next(cell->usable, contents_start(cell), &from, &to))
+		memset(cell->p + from, FREED, to - from);
+}
+
+static void check_zero(const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (p[i])
+			sim_fail("byte %zu of %zu is not zero", i, n);
+}
+
+/* Places */
+
+static bool overlap(const char *a, size_t na, const char *b, size_t nb)
+{
+	return a < b + nb && b < a + na;
+}
+
+static void check_alone(const struct cell *mine, const char *p, size_t n)
+{
+	u32 i;
+
+	for (i = 0; i < SIM_NR_CELLS; i++)
+		if (&cells[i] != mine && cells[i].p &&
+		    overlap(p, n, cells[i].p, cells[i].usable))
+			sim_fail("an object of %zu bytes overlaps object %u of %zu", n,
+				 cells[i].id, cells[i].usable);
+	for (i = 0; i < SIM_MAX_CTX; i++)
+		if (readers[i].ctx && overlap(p, n, readers[i].p, readers[i].size) &&
+		    (!readers[i].cache || readers[i].cache != mine->cache))
+			sim_fail("an object is under a reader of object %u", readers[i].id);
+}
+
+/* kspan_size(), in no time. */
+static size_t usable_size(const void *p)
+{
+	bool live = sim.live;
+	size_t n;
+
+	sim.live = false;
+	n = kspan_size(p);
+	sim.live = live;
+	return n;
+}
+
+/* The alignment that is promised. */
+static size_t natural_align(size_t size, bool tiny)
+{
+	if (tiny)
+		return size & 1 ? 1 : size & 2 ? 2 : size & 4 ? 4 : 8;
+	if (!(size & (size - 1)) && size <= KSPAN_MAX_SMALL_SIZE && size >= 8)
+		return size;
+	return 8;
+}
+
+/* A new object for @cell, which is busy. */
+static void cell_take(struct cell *cell, void *p, size_t size, size_t align)
+{
+	size_t usable;
+
+	if (!source_offset(p))
+		sim_fail("an object lies outside the source");
+	usable = usable_size(p);
+	if (usable < size)
+		sim_fail("an object of %zu bytes has %zu", size, usable);
+	if ((uintptr_t)p & (align - 1))
+		sim_fail("an object of %zu bytes is not aligned to %zu", size, align);
+	check_alone(cell, p, usable);
+	cell->p = p;
+	cell->size = size;
+	cell->usable = usable;
+	cell->id = next_id++;
+	sim_note(source_offset(p));
+	contents_write(cell);
+	cell->state = CELL_FULL;
+}
+
+static struct cell *cell_claim(u32 i, enum cell_state state)
+{
+	struct cell *cell = &cells[i % SIM_NR_CELLS];
+
+	if (cell->state != state)
+		return NULL;
+	cell->state = CELL_BUSY;
+	return cell;
+}
+
+static void cell_drop(struct cell *cell)
+{
+	memset(cell, 0, sizeof(*cell));
+}
+
+/* Take the object out of @cell, its contents being right. */
+static void *cell_give(struct cell *cell, bool forget)
+{
+	void *p = cell->p;
+
+	contents_check(p, cell->usable, contents_start(cell), cell->id, "at its free");
+	if (forget)
+		contents_forget(cell);
+	return p;
+}
+
+static bool has_reader(const struct cell *cell)
+{
+	u32 i;
+
+	for (i = 0; i < SIM_MAX_CTX; i++)
+		if (readers[i].ctx && readers[i].p == cell->p && !readers[i].cache)
+			return true;
+	return false;
+}
+
+/* Allocation */
+
+static void finish_alloc(u32 i, struct cell *cell, void *p, size_t size, size_t align)
+{
+	if (!p)
+		cell_drop(cell);
+	else if (p == ZERO_SIZE_PTR && !size)
+		cell_drop(cell);
+	else
+		cell_take(cell, p, size, align);
+}
+
+static void op_alloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+
+	if (cell)
+		finish_alloc(arg[0], cell, kspan_alloc(arg[1], gfp_of(ctx)), arg[1],
+			     natural_align(arg[1], false));
+}
+
+static void op_noscan(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+
+	if (!cell)
+		return;
+	cell->tiny = arg[1] && arg[1] < KSPAN_TINY_SIZE && !cfg(CFG_CHECKED);
+	finish_alloc(arg[0], cell, kspan_alloc_noscan(arg[1], gfp_of(ctx)), arg[1],
+		     natural_align(arg[1], cell->tiny));
+}
+
+static void op_zalloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+	void *p;
+
+	if (!cell)
+		return;
+	p = kspan_zalloc(arg[1], gfp_of(ctx));
+	if (p && arg[1])
+		check_zero(p, arg[1]);
+	finish_alloc(arg[0], cell, p, arg[1], natural_align(arg[1], false));
+}
+
+static void op_aligned(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+	size_t align = (size_t)1 << (arg[2] % 24);
+
+	if (cell)
+		finish_alloc(arg[0], cell,
+			     kspan_alloc_aligned(arg[1], align, gfp_of(ctx)), arg[1], align);
+}
+
+static void op_node(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+
+	if (cell)
+		finish_alloc(arg[0], cell, kspan_alloc_node(arg[1], gfp_of(ctx), arg[2] % 2),
+			     arg[1], natural_align(arg[1], false));
+}
+
+/* Claim up to @n empty cells from @first on. */
+static u32 claim_many(u32 first, u32 n, struct cell **list)
+{
+	u32 i, got = 0;
+
+	for (i = 0; i < n; i++) {
+		list[got] = cell_claim(first + i, CELL_EMPTY);
+		got += list[got] != NULL;
+	}
+	return got;
+}
+
+static void finish_many(struct cell **list, u32 n, void **objs, u32 got, size_t size,
+			size_t align)
+{
+	u32 i;
+
+	if (got && got != n)
+		sim_fail("a bulk allocation of %u gave %u", n, got);
+	for (i = 0; i < n; i++)
+		finish_alloc(0, list[i], got ? objs[i] : NULL, size, align);
+}
+
+static void op_bulk(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *list[SIM_NR_CELLS];
+	void *objs[SIM_NR_CELLS];
+	u32 n = claim_many(arg[0], arg[1] % SIM_NR_CELLS, list);
+
+	if (n)
+		finish_many(list, n, objs,
+			    kspan_alloc_bulk(arg[2] ? arg[2] : 1, gfp_of(ctx), n, objs),
+			    arg[2] ? arg[2] : 1, natural_align(arg[2], false));
+}
+
+static void op_realloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_FULL), old;
+	size_t n;
+	char *p;
+
+	if (!cell)
+		return;
+	if (!arg[1] || cell->cache || has_reader(cell)) {
+		cell->state = CELL_FULL;
+		return;
+	}
+	old = *cell;
+	cell->p = NULL;		/* from some time on it is not the cell's any more */
+	p = kspan_realloc(old.p, arg[1], gfp_of(ctx));
+	if (!p) {
+		contents_check(old.p, old.usable, 0, old.id, "by a realloc that failed");
+		*cell = old;
+		cell->state = CELL_FULL;
+		return;
+	}
+	n = old.usable < arg[1] ? old.usable : arg[1];
+	if (n > EDGE && old.usable > WHOLE_BYTES)
+		n = EDGE;	/* of a long object not all was written */
+	contents_check(p, n, 0, old.id, "by a realloc");
+	if (p != old.p)
+		cell->tiny = false;
+	cell_take(cell, p, arg[1], 1);
+}
+
+/* Freeing */
+
+static struct cache *cache_use(u32 cache)
+{
+	struct cache *c = &caches[cache];
+
+	if (!c->cache || c->busy)
+		return NULL;
+	c->users++;
+	return c;
+}
+
+static void free_cached(struct cell *cell, bool raw)
+{
+	struct cache *c = cache_use(cell->cache - 1);
+	void *p;
+
+	if (!c) {
+		cell->state = CELL_FULL;
+		return;
+	}
+	p = cell_give(cell, true);
+	cell_drop(cell);
+	if (raw)
+		kspan_free(p);
+	else
+		kspan_cache_free(c->cache, p);
+	c->users--;
+}
+
+static void op_free(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_FULL);
+	bool rcu;
+	void *p;
+
+	if (!cell)
+		return;
+	if (cell->cache) {
+		free_cached(cell, arg[1] & 1);
+		return;
+	}
+	rcu = has_reader(cell);
+	if (rcu && ctx->id >= SIM_CTX_IRQ) {
+		cell->state = CELL_FULL;
+		return;
+	}
+	p = cell_give(cell, !rcu);
+	cell_drop(cell);
+	if (rcu)
+		kspan_free_rcu(p);
+	else if (arg[1] & 1)
+		kspan_free_sensitive(p);
+	else
+		kspan_free(p);
+}
+
+static void op_rcufree(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_FULL);
+	struct cache *c = NULL;
+	void *p;
+
+	if (!cell)
+		return;
+	if (cell->cache) {
+		c = cache_use(cell->cache - 1);
+		if (!c) {
+			cell->state = CELL_FULL;
+			return;
+		}
+		c->nrcu++;
+	}
+	p = cell_give(cell, false);
+	cell_drop(cell);
+	kspan_free_rcu(p);
+	if (c)
+		c->users--;
+}
+
+static void op_freebulk(struct sim_ctx *ctx, const u32 *arg)
+{
+	void *objs[SIM_NR_CELLS];
+	u32 i, n = 0;
+
+	for (i = 0; i < arg[1] % SIM_NR_CELLS; i++) {
+		struct cell *cell = cell_claim(arg[0] + i, CELL_FULL);
+
+		if (!cell)
+			continue;
+		if (cell->cache || has_reader(cell)) {
+			cell->state = CELL_FULL;
+			continue;
+		}
+		objs[n++] = cell_give(cell, true);
+		cell_drop(cell);
+	}
+	kspan_free_bulk(n, objs);
+}
+
+/* A pointer into an object is freed: in a checked heap that is reported, once. */
+static void op_wild(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_FULL);
+
+	if (!cell)
+		return;
+	if (cfg(CFG_CHECKED) && cell->usable > 1 && !cell->cache) {
+		nmisuse++;
+		kspan_free(cell->p + 1);
+	}
+	cell->state = CELL_FULL;
+}
+
+/* RCU */
+
+static void reader_look(const struct reader *reader)
+{
+	u64 tag;
+
+	if (!reader->cache) {
+		contents_check(reader->p, reader->size, 0, reader->id, "under a reader");
+		return;
+	}
+	memcpy(&tag, reader->p, sizeof(tag));
+	if (tag != CTOR_TAG + reader->cache)
+		sim_fail("a reader finds an object that is not of its cache");
+}
+
+/* Read the object of a cell, whoever may free it meanwhile. */
+static void op_peek(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = &cells[arg[0] % SIM_NR_CELLS];
+	struct reader *reader = &readers[ctx->id];
+	const struct cache *c;
+	u32 i;
+
+	rcu_read_lock();
+	sim_point(EV_RCU, NULL);
+	c = cell->cache ? &caches[cell->cache - 1] : NULL;
+	if (cell->state == CELL_FULL && (!c || c->flags & KSPAN_TYPESAFE_BY_RCU)) {
+		reader->ctx = ctx;
+		reader->p = cell->p;
+		reader->size = cell->usable;
+		reader->id = cell->id;
+		reader->cache = cell->cache;
+		for (i = 0; i < 8; i++) {
+			reader_look(reader);
+			sim_point(EV_RCU, NULL);
+		}
+		reader_look(reader);
+		reader->ctx = NULL;
+	}
+	rcu_read_unlock();
+}
+
+static void op_barrier(struct sim_ctx *ctx, const u32 *arg)
+{
+	kspan_rcu_barrier();
+}
+
+/* Object caches */
+
+static u64 ctor_tag;
+
+static void ctor0(void *obj)
+{
+	ctor_tag = CTOR_TAG + 1;
+	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+}
+
+static void ctor1(void *obj)
+{
+	ctor_tag = CTOR_TAG + 2;
+	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+}
+
+static void ctor2(void *obj)
+{
+	ctor_tag = CTOR_TAG + 3;
+	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+}
+
+static void ctor3(void *obj)
+{
+	ctor_tag = CTOR_TAG + 4;
+	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+}
+
+static void (*const ctors[SIM_NR_CACHES])(void *obj) = { ctor0, ctor1, ctor2, ctor3 };
+
+static void op_cnew(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cache *c = &caches[arg[0] % SIM_NR_CACHES];
+
+	if (c->cache || c->busy)
+		return;
+	c->busy = true;
+	c->size = arg[1] < 16 ? 16 : arg[1] & ~7u;
+	c->flags = arg[2] & 7;
+	if (c->flags & KSPAN_TYPESAFE_BY_RCU)
+		c->flags |= CACHE_CTOR;
+	c->nrcu = 0;
+	c->cache = kspan_cache_create("sim", c->size, 0, c->flags & 3,
+				      c->flags & CACHE_CTOR ? ctors[c - caches] : NULL);
+	c->busy = false;
+}
+
+/* Check a cache's new object and put it into @cell. */
+static void finish_cached(struct cell *cell, u32 i, void *p)
+{
+	u64 tag;
+
+	if (p && caches[i].flags & CACHE_CTOR) {
+		memcpy(&tag, p, sizeof(tag));
+		if (tag != CTOR_TAG + 1 + i)
+			sim_fail("an object is not as its constructor left it");
+	}
+	cell->cache = 1 + i;
+	finish_alloc(0, cell, p, caches[i].size, 8);
+}
+
+static void op_calloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	u32 i = arg[0] % SIM_NR_CACHES;
+	struct cache *c = cache_use(i);
+	struct cell *cell;
+	void *p;
+
+	if (!c)
+		return;
+	cell = cell_claim(arg[1], CELL_EMPTY);
+	if (cell && (arg[2] & 1) && !(c->flags & CACHE_CTOR)) {
+		p = kspan_cache_zalloc(c->cache, gfp_of(ctx));
+		if (p)
+			check_zero(p, c->size);
+		finish_cached(cell, i, p);
+	} else if (cell) {
+		finish_cached(cell, i, kspan_cache_alloc(c->cache, gfp_of(ctx)));
+	}
+	c->users--;
+}
+
+static void op_cbulk(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *list[SIM_NR_CELLS];
+	void *objs[SIM_NR_CELLS];
+	u32 i, n, got, which = arg[0] % SIM_NR_CACHES;
+	struct cache *c = cache_use(which);
+
+	if (!c)
+		return;
+	n = claim_many(arg[1], arg[2] % SIM_NR_CELLS, list);
+	got = n ? kspan_cache_alloc_bulk(c->cache, gfp_of(ctx), n, objs) : 0;
+	if (got && got != n)
+		sim_fail("a bulk allocation of %u gave %u", n, got);
+	for (i = 0; i < n; i++)
+		finish_cached(list[i], which, got ? objs[i] : NULL);
+	c->users--;
+}
+
+static void op_cshrink(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cache *c = cache_use(arg[0] % SIM_NR_CACHES);
+
+	if (!c)
+		return;
+	kspan_cache_shrink(c->cache);
+	c->users--;
+}
+
+static u32 cells_of_cache(u32 cache)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < SIM_NR_CELLS; i++)
+		n += cells[i].p && cells[i].cache == cache + 1;
+	return n;
+}
+
+static void cache_end(u32 i)
+{
+	struct cache *c = &caches[i];
+	u32 nlive = cells_of_cache(i);
+	int ret;
+
+	c->busy = true;
+	if (c->nrcu)
+		kspan_rcu_barrier();
+	ret = kspan_cache_destroy(c->cache);
+	if (ret != (nlive ? -EBUSY : 0))
+		sim_fail("a cache with %u objects out is destroyed: %d", nlive, ret);
+	if (!ret)
+		c->cache = NULL;
+	c->busy = false;
+}
+
+static void op_cdestroy(struct sim_ctx *ctx, const u32 *arg)
+{
+	u32 i = arg[0] % SIM_NR_CACHES;
+
+	if (caches[i].cache && !caches[i].busy && !caches[i].users)
+		cache_end(i);
+}
+
+/* The heap as a whole */
+
+static void op_release(struct sim_ctx *ctx, const u32 *arg)
+{
+	kspan_release_memory();
+}
+
+/* An epoch ends. The port has one scavenger. */
+static void op_scavenge(struct sim_ctx *ctx, const u32 *arg)
+{
+	if (scavenging)
+		return;
+	scavenging = true;
+	heap_scavenge(&kspan_heap0);
+	scavenging = false;
+}
+
+static void op_verify(struct sim_ctx *ctx, const u32 *arg)
+{
+	int n = kspan_verify();
+
+	if (n)
+		sim_fail("the verifier finds %d violations", n);
+}
+
+static void op_stats(struct sim_ctx *ctx, const u32 *arg)
+{
+	static struct kspan_stats stats;
+
+	kspan_get_stats(&stats);
+}
+
+static void op_offline(struct sim_ctx *ctx, const u32 *arg)
+{
+	if (cfg(CFG_BUSY))
+		slots_offline(arg[0]);
+}
+
+static void op_online(struct sim_ctx *ctx, const u32 *arg)
+{
+	slots_online(arg[0]);
+}
+
+/* The limits are changed at run time. */
+static void op_limit(struct sim_ctx *ctx, const u32 *arg)
+{
+	port_store(&kspan_heap0.config.limit_soft, (size_t)arg[0] << 10);
+	port_store(&kspan_heap0.config.limit_hard, (size_t)arg[1] << 10);
+}
+
+#define OP_SLEEPS	1u
+
+static const struct {
+	const char *name;
+	u32 nargs;
+	u32 flags;
+	void (*run)(struct sim_ctx *ctx, const u32 *arg);
+} ops[] = {
+	{ "alloc", 2, 0, op_alloc },		/* cell, bytes */
+	{ "noscan", 2, 0, op_noscan },		/* cell, bytes */
+	{ "zalloc", 2, 0, op_zalloc },		/* cell, bytes */
+	{ "aligned", 3, 0, op_aligned },	/* cell, bytes, log2 of the alignment */
+	{ "node", 3, 0, op_node },		/* cell, bytes, node */
+	{ "bulk", 3, 0, op_bulk },		/* first cell, how many, bytes */
+	{ "realloc", 2, 0, op_realloc },	/* cell, bytes */
+	{ "free", 2, 0, op_free },		/* cell, 1: by another function */
+	{ "rcufree", 1, OP_SLEEPS, op_rcufree },	/* cell */
+	{ "freebulk", 2, 0, op_freebulk },	/* first cell, how many */
+	{ "wild", 1, 0, op_wild },		/* cell */
+	{ "peek", 1, 0, op_peek },		/* cell */
+	{ "barrier", 0, OP_SLEEPS, op_barrier },
+	{ "cnew", 3, OP_SLEEPS, op_cnew },	/* cache, bytes, flags */
+	{ "calloc", 3, 0, op_calloc },		/* cache, cell, 1: zeroed */
+	{ "cbulk", 3, 0, op_cbulk },		/* cache, first cell, how many */
+	{ "cshrink", 1, OP_SLEEPS, op_cshrink },	/* cache */
+	{ "cdestroy", 1, OP_SLEEPS, op_cdestroy },	/* cache */
+	{ "release", 0, OP_SLEEPS, op_release },
+	{ "scavenge", 0, OP_SLEEPS, op_scavenge },
+	{ "verify", 0, OP_SLEEPS, op_verify },
+	{ "stats", 0, OP_SLEEPS, op_stats },
+	{ "offline", 1, OP_SLEEPS, op_offline },	/* cpu */
+	{ "online", 1, OP_SLEEPS, op_online },	/* cpu */
+	{ "limit", 2, 0, op_limit },		/* soft, hard: KiB */
+};
+
+int op_kind(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (!strcmp(ops[i].name, name))
+			return i;
+	return -1;
+}
+
+const char *op_name(u32 kind)
+{
+	return ops[kind].name;
+}
+
+u32 op_nargs(u32 kind)
+{
+	return ops[kind].nargs;
+}
+
+void model_run_op(struct sim_ctx *ctx, const struct sim_op *op)
+{
+	if ((ops[op->kind].flags & OP_SLEEPS) && ctx->id >= SIM_CTX_IRQ)
+		return;
+	sim_note(op->kind);
+	ops[op->kind].run(ctx, op->arg);
+}
+
+/* Quiescence */
+
+/* No stack may ever reach into the next one. */
+static void check_slots(struct kspan_slotset *ss)
+{
+	u32 i, c;
+
+	for (i = 0; i < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+
+		if (slot->zero)
+			sim_fail("entry 0 of a slot is not zero");
+		if (slot->busy)
+			sim_fail("a slot stays busy");
+		for (c = 0; c < ss->nstacks; c++) {
+			u32 limit = *slot_limit(ss, slot, c), top = ss->base[c] + ss->max[c];
+
+			if (limit && (limit < ss->base[c] || limit > top))
+				sim_fail("stack %u has limit %u", c, limit);
+			if (slot_count(ss, slot, c) > ss->max[c])
+				sim_fail("stack %u holds too much", c);
+		}
+	}
+}
+
+struct live_count {
+	u64 n, ntiny, nlarge, ncache;
+	u64 cls[KSPAN_NUM_SPAN_CLASSES];
+};
+
+static void count_live(struct live_count *live)
+{
+	u32 i;
+
+	memset(live, 0, sizeof(*live));
+	for (i = 0; i < SIM_NR_CELLS; i++) {
+		const struct cell *cell = &cells[i];
+		struct kspan_span *span;
+
+		if (!cell->p)
+			continue;
+		span = pagemap_span(&kspan_heap0, (uintptr_t)cell->p);
+		live->n++;
+		live->ntiny += span->pclass == KSPAN_PC_TINY;
+		live->nlarge += span->pclass == KSPAN_PC_LARGE;
+		live->ncache += span->pclass == KSPAN_PC_CACHE;
+		if (span->pclass > KSPAN_PC_LARGE && span->pclass < KSPAN_NUM_SPAN_CLASSES)
+			live->cls[span->pclass]++;
+	}
+}
+
+static void check_stats(void)
+{
+	static struct kspan_stats stats;
+	static struct live_count live;
+	u32 c;
+
+	count_live(&live);
+	kspan_get_stats(&stats);
+	for (c = 0; c < KSPAN_NUM_SPAN_CLASSES; c++)
+		if (stats.cls[c].nmalloc - stats.cls[c].nfree != live.cls[c])
+			sim_fail("class %u counts %lld objects, %llu are out", c,
+				 (long long)(stats.cls[c].nmalloc - stats.cls[c].nfree),
+				 (unsigned long long)live.cls[c]);
+	if (stats.ntiny_malloc - stats.ntiny_free != live.ntiny)
+		sim_fail("tiny objects are miscounted");
+	if (stats.nlarge_malloc - stats.nlarge_free != live.nlarge)
+		sim_fail("large objects are miscounted");
+	if (stats.cache_nmalloc - stats.cache_nfree != live.ncache)
+		sim_fail("objects of caches are miscounted");
+	if (stats.nmalloc - stats.nfree != live.n)
+		sim_fail("objects are miscounted");
+	if (stats.sys_bytes != source_outstanding())
+		sim_fail("the heap has %llu bytes by its count, %llu by the source's",
+			 (unsigned long long)stats.sys_bytes,
+			 (unsigned long long)source_outstanding());
+	if (stats.ndouble || stats.nforeign || stats.ninterior != nmisuse)
+		sim_fail("wrong frees are reported: %llu double, %llu foreign, %llu interior",
+			 (unsigned long long)stats.ndouble, (unsigned long long)stats.nforeign,
+			 (unsigned long long)stats.ninterior);
+}
+
+void port_error(struct kspan_heap *heap)
+{
+	if (!cfg(CFG_CHECKED))
+		sim_fail("a wrong free is reported that was none");
+}
+
+/* Everything that is out is freed. */
+static void free_all(void)
+{
+	u32 i, arg[4] = { 0 };
+
+	for (i = 0; i < SIM_NR_CELLS; i++) {
+		if (cells[i].state == CELL_BUSY)
+			sim_fail("cell %u stays busy", i);
+		arg[0] = i;
+		op_free(sim.self, arg);
+	}
+	kspan_rcu_barrier();
+	for (i = 0; i < SIM_NR_CACHES; i++)
+		if (caches[i].cache)
+			cache_end(i);
+}
+
+/**
+ * model_quiesce - nobody else runs: prove that all is well
+ * @last: free everything first; nothing may be left
+ */
+void model_quiesce(bool last)
+{
+	struct kspan_stats *stats;
+	static struct kspan_stats end;
+
+	kspan_rcu_barrier();
+	if (last)
+		free_all();
+	op_verify(sim.self, NULL);
+	check_slots(&kspan_heap0.slots);
+	check_stats();
+	if (!last)
+		return;
+	kspan_release_memory();
+	op_verify(sim.self, NULL);
+	check_stats();
+	stats = &end;
+	kspan_get_stats(stats);
+	if (stats->inuse_bytes || (stats->idle_bytes && !cfg(CFG_FAIL_AT)))
+		sim_fail("%llu bytes stay in use and %llu idle when all is freed",
+			 (unsigned long long)stats->inuse_bytes,
+			 (unsigned long long)stats->idle_bytes);
+	if (heap_leaks(&kspan_heap0, false))
+		sim_fail("objects are out when all was freed");
+	if (heap_destroy(&kspan_heap0) || source_outstanding())
+		sim_fail("%llu bytes of the source are lost",
+			 (unsigned long long)source_outstanding());
+}

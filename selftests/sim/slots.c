@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The CPUs' slots in the simulator, in two models.
+ *
+ * Busy flag, after the kernel's port: an operation has preemption off and the
+ * flag set, step by step; an interrupt that comes in between finds the flag and
+ * fails. To freeze is to point every CPU to the closed slot and to wait until
+ * nobody has preemption off any more.
+ *
+ * Restartable sequence: an operation that was preempted, moved or told to by a
+ * freezer before its one committing store starts again. To freeze is to point
+ * every CPU to the closed slot and to have all sequences start again.
+ *
+ * See sched.c.
+ */
+#include <stdlib.h>
+#include "sim.h"
+
+static struct kspan_slotset *sets[SIM_NR_CACHES + 4];
+static port_mutex_t sets_lock;	/* before a freezer */
+
+void slots_reset(void)
+{
+	u32 i, cpu;
+
+	port_mutex_init(&sets_lock);
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		if (!sets[i])
+			continue;
+		for (cpu = 0; cpu < SIM_MAX_CPUS; cpu++)
+			free(sets[i]->os.slot[cpu]);
+		free(sets[i]->os.closed);
+		sets[i] = NULL;
+	}
+}
+
+/* The busy flag */
+
+static struct kspan_slot *busy_enter(struct kspan_slotset *ss)
+{
+	struct kspan_slot *slot;
+
+	preempt_off();
+	sim_point(EV_SLOT, ss);
+	slot = ss->os.cur[sim.self->cpu];
+	sim_point(EV_SLOT, slot);
+	if (slot->busy) {
+		preempt_on();
+		return NULL;
+	}
+	slot->busy = 1;
+	sim_point(EV_SLOT, slot);
+	return slot;
+}
+
+static void busy_leave(struct kspan_slot *slot)
+{
+	sim_point(EV_SLOT, slot);
+	slot->busy = 0;
+	preempt_on();
+}
+
+/* Restartable sequences: preempt_off stands for "in a sequence". */
+
+static struct kspan_slot *rseq_begin(struct kspan_slotset *ss, u32 *moved)
+{
+	sim.self->preempt_off = 1;
+	*moved = sim.self->moved;
+	sim_point(EV_SLOT, ss);
+	return ss->os.cur[sim.self->cpu];
+}
+
+/* The committing store; false: not made, start again. */
+static bool rseq_commit(u64 *word, u64 value, u32 moved)
+{
+	bool stays;
+
+	sim_point(EV_SLOT, word);
+	stays = sim.self->moved == moved;
+	if (stays)
+		*word = value;
+	sim.self->preempt_off = 0;
+	return stays;
+}
+
+static void rseq_end(void)
+{
+	sim.self->preempt_off = 0;
+}
+
+static void *rseq_pop(struct kspan_slotset *ss, u32 c)
+{
+	struct kspan_slot *slot;
+	u64 word, obj;
+	u32 moved;
+
+	do {
+		slot = rseq_begin(ss, &moved);
+		word = port_load(&slot->word[c]);
+		obj = slot_entries(slot)[word & KSPAN_SLOT_TOP];
+		if (!obj) {
+			rseq_end();
+			return NULL;
+		}
+	} while (!rseq_commit(&slot->word[c], word + KSPAN_SLOT_POP, moved));
+	return (void *)(uintptr_t)obj;
+}
+
+static bool rseq_push(struct kspan_slotset *ss, u32 c, void *obj)
+{
+	struct kspan_slot *slot;
+	u32 moved, top;
+	u64 word;
+
+	do {
+		slot = rseq_begin(ss, &moved);
+		word = port_load(&slot->word[c]);
+		top = word & KSPAN_SLOT_TOP;
+		if (top >= port_load(slot_limit(ss, slot, c))) {
+			rseq_end();
+			return false;
+		}
+		sim_point(EV_SLOT, slot);
+		if (sim.self->moved == moved)
+			slot_entries(slot)[top + 1] = (uintptr_t)obj;
+	} while (!rseq_commit(&slot->word[c], word + 1, moved));
+	return true;
+}
+
+static u32 rseq_fill(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
+{
+	u32 i, top, limit, moved, take;
+	struct kspan_slot *slot;
+	u64 word;
+
+	do {
+		slot = rseq_begin(ss, &moved);
+		word = port_load(&slot->word[c]);
+		top = word & KSPAN_SLOT_TOP;
+		limit = port_load(slot_limit(ss, slot, c));
+		if (!top || limit <= top) {
+			rseq_end();
+			return 0;
+		}
+		take = n > limit - top ? limit - top : n;
+		for (i = 0; i < take; i++)
+			if (sim.self->moved == moved)
+				slot_entries(slot)[top + 1 + i] = (uintptr_t)objs[i];
+	} while (!rseq_commit(&slot->word[c], word + take, moved));
+	return take;
+}
+
+static u32 rseq_drain(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
+{
+	u32 i, top, moved, take;
+	struct kspan_slot *slot;
+	u64 word;
+
+	do {
+		slot = rseq_begin(ss, &moved);
+		word = port_load(&slot->word[c]);
+		top = word & KSPAN_SLOT_TOP;
+		take = top ? top - ss->base[c] : 0;
+		if (take > n)
+			take = n;
+		for (i = 0; i < take; i++)
+			objs[i] = (void *)(uintptr_t)slot_entries(slot)[top - i];
+	} while (!rseq_commit(&slot->word[c], word - take, moved));
+	return take;
+}
+
+static void rseq_open(struct kspan_slotset *ss, u32 c)
+{
+	struct kspan_slot *slot;
+	u32 moved;
+
+	do {
+		slot = rseq_begin(ss, &moved);
+		if (slot->closed || port_load(&slot->word[c])) {
+			rseq_end();
+			return;
+		}
+	} while (!rseq_commit(&slot->word[c], ss->base[c], moved));
+}
+
+/* The contract */
+
+void *port_slot_pop(struct kspan_slotset *ss, u32 c)
+{
+	struct kspan_slot *slot;
+	void *obj;
+
+	if (!cfg(CFG_BUSY))
+		return rseq_pop(ss, c);
+	slot = busy_enter(ss);
+	if (!slot)
+		return NULL;
+	obj = slot_pop(slot, c);
+	busy_leave(slot);
+	return obj;
+}
+
+bool port_slot_push(struct kspan_slotset *ss, u32 c, void *obj)
+{
+	struct kspan_slot *slot;
+	bool done;
+
+	if (!cfg(CFG_BUSY))
+		return rseq_push(ss, c, obj);
+	slot = busy_enter(ss);
+	if (!slot)
+		return false;
+	done = slot_push(ss, slot, c, obj);
+	busy_leave(slot);
+	return done;
+}
+
+void *port_slot_pop_fast(struct kspan_slotset *ss, u32 c)
+{
+	return port_slot_pop(ss, c);
+}
+
+bool port_slot_push_fast(struct kspan_slotset *ss, u32 c, void *obj)
+{
+	return port_slot_push(ss, c, obj);
+}
+
+u32 port_slot_fill(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
+{
+	struct kspan_slot *slot;
+
+	if (!cfg(CFG_BUSY))
+		return rseq_fill(ss, c, objs, n);
+	slot = busy_enter(ss);
+	if (!slot)
+		return 0;
+	n = slot_fill(ss, slot, c, objs, n);
+	busy_leave(slot);
+	return n;
+}
+
+u32 port_slot_drain(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
+{
+	struct kspan_slot *slot;
+
+	if (!cfg(CFG_BUSY))
+		return rseq_drain(ss, c, objs, n);
+	slot = busy_enter(ss);
+	if (!slot)
+		return 0;
+	n = slot_count(ss, slot, c) ? slot_drain(ss, slot, c, objs, n) : 0;
+	busy_leave(slot);
+	return n;
+}
+
+void port_slot_open(struct kspan_slotset *ss, u32 c)
+{
+	struct kspan_slot *slot;
+
+	if (!cfg(CFG_BUSY)) {
+		rseq_open(ss, c);
+		return;
+	}
+	slot = busy_enter(ss);
+	if (!slot)
+		return;
+	slot_open(ss, slot, c);
+	busy_leave(slot);
+}
+
+struct kspan_slot *port_slot_this(struct kspan_slotset *ss)
+{
+	sim_point(EV_SLOT, ss);
+	return ss->os.cur[sim.self->cpu < 0 ? 0 : sim.self->cpu];
+}
+
+static struct kspan_slot *slot_make(size_t nbytes)
+{
+	void *p = calloc(1, nbytes);
+
+	if (!p)
+		abort();
+	return p;
+}
+
+int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t gfp)
+{
+	u32 i, cpu;
+
+	(void)gfp;
+	sim_point(EV_SLOT, ss);
+	if (sim_should_fail())
+		return -ENOMEM;
+	memset(&ss->os, 0, sizeof(ss->os));
+	ss->os.heap = heap;
+	port_mutex_init(&ss->os.freezer);
+	port_mutex_lock(&sets_lock);
+	ss->os.closed = slot_make(ss->slot_bytes);
+	ss->os.closed->closed = 1;
+	for (cpu = 0; cpu < cfg(CFG_CPUS); cpu++) {
+		ss->os.slot[cpu] = slot_make(ss->slot_bytes);
+		ss->os.cur[cpu] = sim.offline[cpu] ? ss->os.closed : ss->os.slot[cpu];
+	}
+	for (i = 0; sets[i]; i++)
+		;
+	sets[i] = ss;
+	port_mutex_unlock(&sets_lock);
+	return 0;
+}
+
+void port_slotset_destroy(struct kspan_slotset *ss)
+{
+	u32 i, c, cpu;
+
+	port_mutex_lock(&sets_lock);
+	for (cpu = 0; cpu < cfg(CFG_CPUS); cpu++)
+		for (c = 0; c < ss->nstacks; c++)
+			if (slot_count(ss, ss->os.slot[cpu], c))
+				sim_fail("slots are destroyed with objects in them");
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		if (sets[i] != ss)
+			continue;
+		sets[i] = NULL;
+		for (cpu = 0; cpu < SIM_MAX_CPUS; cpu++)
+			free(ss->os.slot[cpu]);
+		free(ss->os.closed);
+		memset(&ss->os, 0, sizeof(ss->os));
+		port_mutex_unlock(&sets_lock);
+		return;
+	}
+	sim_fail("slots are destroyed that were not made");
+}
+
+u32 port_slotset_nr(struct kspan_slotset *ss)
+{
+	return cfg(CFG_CPUS) + 1;
+}
+
+struct kspan_slot *port_slotset_slot(struct kspan_slotset *ss, u32 i)
+{
+	return i == cfg(CFG_CPUS) ? ss->os.closed : ss->os.slot[i];
+}
+
+/* Freeze and thaw */
+
+void port_slots_freeze(struct kspan_slotset *ss)
+{
+	u32 i;
+
+	port_mutex_lock(&ss->os.freezer);
+	for (i = 0; i < cfg(CFG_CPUS); i++) {
+		sim_point(EV_FREEZE, ss);
+		ss->os.cur[i] = ss->os.closed;
+	}
+	sim_point(EV_FREEZE, ss);
+	if (cfg(CFG_BUSY))
+		port_synchronize_rcu();
+	else
+		for (i = 0; i < SIM_MAX_CTX; i++)
+			sim.ctx[i].moved++;
+}
+
+void port_slots_thaw(struct kspan_slotset *ss)
+{
+	u32 i;
+
+	for (i = 0; i < cfg(CFG_CPUS); i++) {
+		sim_point(EV_FREEZE, ss);
+		if (!sim.offline[i])
+			ss->os.cur[i] = ss->os.slot[i];
+	}
+	port_mutex_unlock(&ss->os.freezer);
+}
+
+/* CPUs that go and come: after the kernel's port. */
+
+static bool cpu_can_go(struct sim_ctx *ctx, void *arg)
+{
+	u32 cpu = *(u32 *)arg, i, n = 0;
+	struct sim_ctx *on = sim.on_cpu[cpu];
+
+	for (i = 0; i < cfg(CFG_CPUS); i++)
+		n += !sim.offline[i];
+	return n == 1 || on == ctx || !on || (!on->irq_off && !on->preempt_off && !on->over);
+}
+
+/* Take @cpu down, unless it is the last one, and drain its slots. */
+void slots_offline(u32 cpu)
+{
+	u32 i, n = 0;
+
+	if (cpu >= cfg(CFG_CPUS))
+		return;
+	port_mutex_lock(&sets_lock);
+	sim_wait(cpu_can_go, &cpu, false);
+	for (i = 0; i < cfg(CFG_CPUS); i++)
+		n += !sim.offline[i];
+	if (n == 1 || sim.offline[cpu] || sim.on_cpu[cpu] == sim.self) {
+		port_mutex_unlock(&sets_lock);
+		return;
+	}
+	sim.offline[cpu] = true;
+	if (sim.on_cpu[cpu]) {
+		struct sim_ctx *on = sim.on_cpu[cpu];
+
+		sim.on_cpu[cpu] = NULL;
+		on->cpu = -1;
+		on->moved++;
+	}
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct kspan_slotset *ss = sets[i];
+
+		if (!ss)
+			continue;
+		port_mutex_lock(&ss->os.freezer);
+		ss->os.cur[cpu] = ss->os.closed;
+		cache_drain_slot(ss->os.heap, ss, ss->os.slot[cpu]);
+		port_mutex_unlock(&ss->os.freezer);
+	}
+	port_mutex_unlock(&sets_lock);
+}
+
+void slots_online(u32 cpu)
+{
+	u32 i;
+
+	if (cpu >= cfg(CFG_CPUS))
+		return;
+	port_mutex_lock(&sets_lock);
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct kspan_slotset *ss = sets[i];
+
+		if (!ss)
+			continue;
+		port_mutex_lock(&ss->os.freezer);
+		ss->os.cur[cpu] = ss->os.slot[cpu];
+		port_mutex_unlock(&ss->os.freezer);
+	}
+	sim.offline[cpu] = false;
+	port_mutex_unlock(&sets_lock);
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The page source of the simulator: four ranges of addresses that are the same
+ * in every run, far enough apart to make the region table grow. What it has is
+ * filled with a poison, which is checked when it is given out again. See sched.c.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "sim.h"
+
+#define NR_RANGES	4
+#define RANGE_BYTES	((size_t)48 << 20)
+#define RANGE_PAGES	((u32)(RANGE_BYTES / KSPAN_PAGE_SIZE))
+#define RANGE_BASE	0x200000000000ull
+#define RANGE_STRIDE	((size_t)3 << 30)
+#define POISON		0xd1
+#define JUNK		0xe7
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+
+enum page_state { PAGE_VIRGIN, PAGE_POISON, PAGE_OUT };
+
+static u8 state[NR_RANGES][RANGE_PAGES];
+static u32 top[NR_RANGES];	/* pages at or above were never given out */
+static u64 nout;
+static bool mapped;
+
+static char *range_base(u32 r)
+{
+	return (char *)(RANGE_BASE + r * RANGE_STRIDE);
+}
+
+static void ranges_map(void)
+{
+	u32 r;
+
+	for (r = 0; r < NR_RANGES; r++) {
+		void *p = mmap(range_base(r), RANGE_BYTES, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			       MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (p != range_base(r)) {
+			perror("the simulator's addresses are not free");
+			exit(2);
+		}
+	}
+	mapped = true;
+}
+
+/* What a failed run left behind goes back. */
+void source_reset(void)
+{
+	u32 r, i;
+
+	if (!mapped)
+		ranges_map();
+	for (r = 0; r < NR_RANGES; r++)
+		for (i = 0; i < top[r]; i++) {
+			if (state[r][i] != PAGE_OUT)
+				continue;
+			memset(range_base(r) + pages_to_bytes(i), POISON, KSPAN_PAGE_SIZE);
+			state[r][i] = PAGE_POISON;
+		}
+	nout = 0;
+}
+
+u64 source_outstanding(void)
+{
+	return nout;
+}
+
+/* Where @p is, without the address; 0 outside. */
+u64 source_offset(const volatile void *p)
+{
+	u32 r;
+
+	for (r = 0; r < NR_RANGES; r++)
+		if ((uintptr_t)p - (uintptr_t)range_base(r) < RANGE_BYTES)
+			return (u64)(r + 1) << 32 |
+			       (u32)((uintptr_t)p - (uintptr_t)range_base(r));
+	return 0;
+}
+
+static bool is_filled(const char *p, size_t n, int c)
+{
+	return p[0] == (char)c && !memcmp(p, p + 1, n - 1);
+}
+
+static bool run_fits(u32 r, u32 first, u32 npages)
+{
+	u32 i;
+
+	for (i = 0; i < npages; i++)
+		if (state[r][first + i] == PAGE_OUT)
+			return false;
+	return true;
+}
+
+/* A free run in range @r; from its low or its high end. NULL: none. */
+static char *run_find(u32 r, size_t nbytes, size_t align, bool high)
+{
+	u32 npages = nbytes >> KSPAN_PAGE_SHIFT, step = align >> KSPAN_PAGE_SHIFT, at;
+
+	if (npages > RANGE_PAGES)
+		return NULL;
+	for (at = 0; at + npages <= RANGE_PAGES; at += step) {
+		u32 first = high ? (RANGE_PAGES - npages - at) & ~(step - 1) : at;
+
+		if (run_fits(r, first, npages))
+			return range_base(r) + pages_to_bytes(first);
+	}
+	return NULL;
+}
+
+static void run_take(char *p, size_t nbytes)
+{
+	u32 r = (p - range_base(0)) / RANGE_STRIDE;
+	u32 i, first = (p - range_base(r)) >> KSPAN_PAGE_SHIFT;
+
+	for (i = first; i < first + (nbytes >> KSPAN_PAGE_SHIFT); i++) {
+		char *page = range_base(r) + pages_to_bytes(i);
+
+		if (state[r][i] == PAGE_POISON && !is_filled(page, KSPAN_PAGE_SIZE, POISON))
+			sim_fail("memory of the source was written to");
+		if (state[r][i] == PAGE_POISON || !cfg(CFG_ZEROED))
+			memset(page, cfg(CFG_ZEROED) ? 0 : JUNK, KSPAN_PAGE_SIZE);
+		state[r][i] = PAGE_OUT;
+		if (top[r] <= i)
+			top[r] = i + 1;
+	}
+	nout += nbytes;
+}
+
+static void check_context(const char *what, gfp_t gfp)
+{
+	u32 rank;
+
+	for (rank = 0; rank < KSPAN_NR_RANKS; rank++)
+		if (sim.self->held[rank])
+			sim_fail("the source is asked to %s under a lock of rank %u", what,
+				 rank);
+	if ((gfp & __GFP_DIRECT_RECLAIM) && sim_atomic(sim.self))
+		sim_fail("context %d may sleep in the source", sim.self->id);
+}
+
+static void *source_get(struct kspan_source *src, size_t min, size_t want, size_t align,
+			gfp_t gfp, int node, size_t *got)
+{
+	u32 i, r = 0;
+	char *p = NULL;
+
+	sim_point(EV_SOURCE, NULL);
+	check_context("get", gfp);
+	if (min > want || (min | want | align) % KSPAN_PAGE_SIZE || (align & (align - 1)) ||
+	    node >= (int)cfg(CFG_NODES))
+		sim_fail("the source is asked for nonsense");
+	if (sim_should_fail())
+		return NULL;
+	if (cfg(CFG_SPREAD) == 2)
+		r = rng_below(&sim.fault, NR_RANGES);
+	*got = cfg(CFG_EXACT) ? min : want;
+	for (i = 0; i < NR_RANGES && !p; i++)
+		p = run_find((r + i) % NR_RANGES, *got, align, cfg(CFG_SPREAD) == 1);
+	if (!p)
+		return NULL;
+	run_take(p, *got);
+	sim_note(source_offset(p));
+	sim_point(EV_SOURCE, NULL);
+	return p;
+}
+
+static void check_run(void *addr, size_t nbytes, size_t unit)
+{
+	u64 at = source_offset(addr);
+	u32 r = (at >> 32) - 1, first = (u32)at >> KSPAN_PAGE_SHIFT, i;
+	u32 last = ((u32)at + nbytes - 1) >> KSPAN_PAGE_SHIFT;
+
+	if (!at || !nbytes || (((u32)at | nbytes) & (unit - 1)) ||
+	    (u32)at + nbytes > RANGE_BYTES)
+		sim_fail("the source gets back what is not its own");
+	for (i = first; i <= last; i++)
+		if (state[r][i] != PAGE_OUT)
+			sim_fail("the source gets memory back twice");
+}
+
+static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
+{
+	u64 at = source_offset(addr);
+
+	sim_point(EV_SOURCE, NULL);
+	check_context("take back", 0);
+	check_run(addr, nbytes, KSPAN_PAGE_SIZE);
+	memset(addr, POISON, nbytes);
+	memset(&state[(at >> 32) - 1][(u32)at >> KSPAN_PAGE_SHIFT], PAGE_POISON,
+	       nbytes >> KSPAN_PAGE_SHIFT);
+	nout -= nbytes;
+	sim_note(at);
+	sim_point(EV_SOURCE, NULL);
+}
+
+static bool source_release(struct kspan_source *src, void *addr, size_t nbytes)
+{
+	sim_point(EV_SOURCE, NULL);
+	check_context("release", 0);
+	check_run(addr, nbytes, src->unit);
+	if (sim_should_fail())
+		return false;
+	memset(addr, 0, nbytes);
+	sim_note(source_offset(addr));
+	sim_point(EV_SOURCE, NULL);
+	return true;
+}
+
+struct kspan_source sim_source = {
+	.get = source_get,
+	.put = source_put,
+	.release = source_release,
+};
