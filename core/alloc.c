@@ -480,7 +480,10 @@ static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flag
 
 	port_obj_free(ptr);
 	obj = heap_realloc(&kspan_heap0, ptr, size, flags, caller);
-	port_obj_alloc(obj ? obj : ptr, size, flags, false);
+	if (obj)
+		port_obj_alloc(obj, size, flags, false);
+	else
+		port_obj_alloc(ptr, heap_size(&kspan_heap0, ptr), flags, false);
 	return obj;
 }
 
