@@ -82,7 +82,8 @@ static bool much_in_use(struct kspan_heap *heap)
 }
 
 /*
- * Called wherever spans come and go: while a thread runs, or when there is to
+ * Called wherever spans come and go, but nothing happens while the thread has
+ * the slots frozen: pthread_create() allocates. While a thread runs, or when there is to
  * be none, that costs a load. errno stays as it is.
  */
 void port_kick(struct kspan_heap *heap)
@@ -92,7 +93,7 @@ void port_kick(struct kspan_heap *heap)
 	u64 now;
 
 	if (port_load(&running) || !kspan_background || heap != &kspan_heap0 ||
-	    !heap->config.epoch_ms)
+	    port_is_nested() || !heap->config.epoch_ms)
 		return;
 	now = port_now_ns();
 	if (now < port_load(&not_before) && !much_in_use(heap))

@@ -7,6 +7,11 @@
  * as for any interrupted one. Threads' slots whose thread is not there go to
  * the pool as they are; a busy flag of theirs means nothing any more.
  *
+ * A signal handler may have interrupted somebody who holds one of the locks. A
+ * fork() there takes none: what is interrupted goes on in both processes. A
+ * lock of another thread stays taken in the child then; POSIX says that such a
+ * child, if there were threads, may do no more than a handler may.
+ *
  * The locks are taken in the order of enum kspan_rank, but several of a rank,
  * which debug builds would take for a mistake: hence not by port_lock().
  */
@@ -54,21 +59,32 @@ static void each_lock(void (*fn)(port_lock_t *lock))
 		heap_each_lock(&kspan_heap0, fn);
 }
 
+/* The locks were taken by this thread's fork(). */
+static __thread bool locked __attribute__((tls_model("initial-exec")));
+
 static void fork_prepare(void)
 {
+	if (port_is_nested())
+		return;
+	port_hold();
 	each_lock(lock_raw);
+	locked = true;
 }
 
 static void fork_parent(void)
 {
+	if (!locked)
+		return;
+	locked = false;
 	each_lock(unlock_raw);
+	port_unhold();
 }
 
 static void fork_child(void)
 {
 	port_slots_after_fork();
 	port_background_after_fork();
-	each_lock(unlock_raw);
+	fork_parent();
 }
 
 /*

@@ -10,6 +10,7 @@
  * atomic instruction, no test of a mode. Until the heap has started, malloc_max
  * is 0 and the page map is empty, so that neither gets as far as the sequence:
  * the loader and other libraries call malloc() before any constructor of ours.
+ * The slow paths first look whether they may lock: malloc_nested.c.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -48,10 +49,28 @@ static noinline void class_of_fill(void)
 	port_store_release(&malloc_max, size);
 }
 
+static void *fail(int error)
+{
+	errno = error;
+	return NULL;
+}
+
+/* For a signal handler that must not lock; @align is a power of two. */
+static noinline void *nested_alloc(size_t size, size_t align)
+{
+	void *obj = malloc_nested_alloc(size ? size : 1, align);
+
+	return obj ? obj : fail(ENOMEM);
+}
+
 static noinline void *malloc_slow(size_t size, uintptr_t caller)
 {
-	void *obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
+	void *obj;
 
+	if (unlikely(port_is_nested()))
+		return nested_alloc(size, MALLOC_ALIGN);
+	malloc_nested_catch_up();
+	obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
 	if (unlikely(!port_load(&malloc_max)) && obj)
 		class_of_fill();
 	return obj;
@@ -96,7 +115,15 @@ static noinline void free_slow(void *ptr, uintptr_t caller)
 {
 	int saved = errno;
 
-	heap_free_slow(HEAP, ptr, caller);
+	if (unlikely(malloc_nested_owns(ptr))) {
+		malloc_nested_free(ptr);
+	} else if (unlikely(port_is_nested())) {
+		if (ptr)
+			malloc_nested_defer(ptr);
+	} else {
+		malloc_nested_catch_up();
+		heap_free_slow(HEAP, ptr, caller);
+	}
 	errno = saved;
 }
 
@@ -110,12 +137,6 @@ static __always_inline void free_at(void *ptr, uintptr_t caller)
 {
 	if (unlikely(!heap_free_hit(HEAP, ptr)))
 		free_slow(ptr, caller);
-}
-
-static void *fail(int error)
-{
-	errno = error;
-	return NULL;
 }
 
 EXPORT void *malloc(size_t size)
@@ -146,7 +167,12 @@ EXPORT void free_aligned_sized(void *ptr, size_t align, size_t size)
 
 static void *calloc_large(size_t size, uintptr_t caller)
 {
-	return heap_alloc_slow(HEAP, size, false, GFP_KERNEL | __GFP_ZERO, caller);
+	void *obj;
+
+	if (likely(!port_is_nested()))
+		return heap_alloc_slow(HEAP, size, false, GFP_KERNEL | __GFP_ZERO, caller);
+	obj = nested_alloc(size, MALLOC_ALIGN);
+	return obj ? memset(obj, 0, size) : NULL;
 }
 
 EXPORT void *calloc(size_t n, size_t size)
@@ -162,6 +188,31 @@ EXPORT void *calloc(size_t n, size_t size)
 	return likely(obj) ? memset(obj, 0, nbytes) : NULL;
 }
 
+static size_t usable_size(const void *ptr)
+{
+	if (unlikely(malloc_nested_owns(ptr)))
+		return malloc_nested_size(ptr);
+	return heap_size(HEAP, ptr);
+}
+
+/* realloc() in a handler that must not lock, or of an object of such a one. */
+static noinline void *realloc_nested(void *ptr, size_t size, uintptr_t caller)
+{
+	size_t have = usable_size(ptr);
+	void *obj;
+
+	if (!have)
+		return fail(ENOMEM);
+	if (size <= have)
+		return ptr;
+	obj = malloc_at(size, caller);
+	if (!obj)
+		return NULL;
+	memcpy(obj, ptr, have);
+	free_at(ptr, caller);
+	return obj;
+}
+
 static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 {
 	if (!ptr)
@@ -170,6 +221,8 @@ static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);
 		return NULL;
 	}
+	if (unlikely(port_is_nested() || malloc_nested_owns(ptr)))
+		return realloc_nested(ptr, size, caller);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
 	return heap_realloc(HEAP, ptr, malloc_size(size), GFP_KERNEL, caller);
@@ -194,6 +247,8 @@ static void *alloc_aligned(size_t align, size_t size, uintptr_t caller)
 {
 	if (align <= MALLOC_ALIGN)
 		return malloc_at(max(size, align), caller);
+	if (unlikely(port_is_nested()))
+		return nested_alloc(size, align);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
 	return heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller);
@@ -254,13 +309,19 @@ EXPORT void *pvalloc(size_t size)
 
 EXPORT size_t malloc_usable_size(void *ptr)
 {
-	return heap_size(HEAP, ptr);
+	return usable_size(ptr);
+}
+
+/* Whether the heap can be looked at as a whole. */
+static bool heap_at_rest(void)
+{
+	return !port_is_nested() && heap_ready(HEAP) && !port_slot_is_inside(&HEAP->slots);
 }
 
 EXPORT int malloc_trim(size_t pad)
 {
 	(void)pad;
-	return heap_ready(HEAP) && heap_release_memory(HEAP) > 0;
+	return heap_at_rest() && heap_release_memory(HEAP) > 0;
 }
 
 EXPORT struct mallinfo2 mallinfo2(void)
@@ -268,7 +329,7 @@ EXPORT struct mallinfo2 mallinfo2(void)
 	struct mallinfo2 info = { };
 	struct kspan_stats stats;
 
-	if (!heap_ready(HEAP))
+	if (!heap_at_rest())
 		return info;
 	heap_get_stats(HEAP, &stats);
 	info.arena = stats.sys_bytes;
@@ -303,7 +364,7 @@ EXPORT struct mallinfo mallinfo(void)
 
 EXPORT void malloc_stats(void)
 {
-	if (heap_ready(HEAP))
+	if (heap_at_rest())
 		kspan_print_stats(HEAP);
 }
 

@@ -20,6 +20,8 @@ bool kspan_user_warn;
 
 /* Locks */
 
+__thread u32 port_nheld;
+
 #define LOCK_SPINS	100
 
 static inline void cpu_relax(void)

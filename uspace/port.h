@@ -30,6 +30,31 @@ void port_fork_start(void) KSPAN_HIDDEN;
 extern bool kspan_stats_exit KSPAN_HIDDEN;
 void options_parse(struct kspan_config *config) KSPAN_HIDDEN;
 
+/**
+ * struct malloc_nested - what happened in handlers that interrupted a heap lock
+ * @nalloc: objects of the region for it
+ * @nfree: of these, freed
+ * @ndeferred: objects of the heap that were freed later
+ * @nlost: and those that were not
+ *
+ * All atomic.
+ */
+struct malloc_nested {
+	u64 nalloc;
+	u64 nfree;
+	u64 ndeferred;
+	u64 nlost;
+};
+
+/* malloc_nested.c */
+extern struct malloc_nested malloc_nested KSPAN_HIDDEN;
+bool malloc_nested_owns(const void *ptr) KSPAN_HIDDEN;
+void *malloc_nested_alloc(size_t size, size_t align) KSPAN_HIDDEN;
+size_t malloc_nested_size(const void *ptr) KSPAN_HIDDEN;
+void malloc_nested_free(void *ptr) KSPAN_HIDDEN;
+void malloc_nested_defer(void *ptr) KSPAN_HIDDEN;
+void malloc_nested_catch_up(void) KSPAN_HIDDEN;
+
 /* print.c */
 void kspan_print_stats(struct kspan_heap *heap) KSPAN_HIDDEN;
 

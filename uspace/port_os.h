@@ -115,10 +115,35 @@ static inline void port_lock_init(port_lock_t *lock, u32 rank)
 #endif
 }
 
+/*
+ * Locks that this thread has or is about to have. A signal handler that finds
+ * it not to be 0 has interrupted one: it must take none, see malloc_nested.c.
+ * Handlers leave it as they found it, so plain accesses do.
+ */
+extern __thread u32 port_nheld KSPAN_HIDDEN __attribute__((tls_model("initial-exec")));
+
+static inline bool port_is_nested(void)
+{
+	return port_load(&port_nheld) != 0;
+}
+
+static inline void port_hold(void)
+{
+	port_store(&port_nheld, port_load(&port_nheld) + 1);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void port_unhold(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	port_store(&port_nheld, port_load(&port_nheld) - 1);
+}
+
 static inline unsigned long port_lock(port_lock_t *lock)
 {
 	u32 old = 0;
 
+	port_hold();
 	port_lock_taking(lock);
 	/* pairs with the release in port_unlock() */
 	if (unlikely(!__atomic_compare_exchange_n(&lock->state, &old, 1, false,
@@ -135,6 +160,7 @@ static inline void port_unlock(port_lock_t *lock, unsigned long flags)
 	/* pairs with the acquire in port_lock() and port_lock_wait() */
 	if (unlikely(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2))
 		port_lock_wake(lock);
+	port_unhold();
 }
 
 #define port_assert_held(lock)	port_lock_check(lock)

@@ -36,6 +36,12 @@ struct kspan_slot *port_slotset_slot(struct kspan_slotset *ss, u32 i) KSPAN_HIDD
 void port_slots_freeze(struct kspan_slotset *ss) KSPAN_HIDDEN;
 void port_slots_thaw(struct kspan_slotset *ss) KSPAN_HIDDEN;
 
+/*
+ * Whether the caller, a signal handler then, has interrupted an operation on its
+ * thread's slot: to wait for its end, as a freeze does, would be for ever.
+ */
+bool port_slot_is_inside(struct kspan_slotset *ss) KSPAN_HIDDEN;
+
 /* Whether slots belong to CPUs, for tests and for people. */
 bool port_slots_are_percpu(void) KSPAN_HIDDEN;
 

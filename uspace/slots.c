@@ -382,6 +382,16 @@ static void thread_leave(struct kspan_slot *slot)
 	port_store_release(&slot->busy, 0);
 }
 
+bool port_slot_is_inside(struct kspan_slotset *ss)
+{
+	struct thread_ref *ref;
+
+	if (port.rseq || ss->os.id < 0)
+		return false;
+	ref = &self.ref[ss->os.id];
+	return ref->slot && ref->gen == ss->os.gen && port_load(&ref->slot->busy);
+}
+
 noinline void *port_slot_pop_slow(struct kspan_slotset *ss, u32 c)
 {
 	struct kspan_slot *slot;
