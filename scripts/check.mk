@@ -6,7 +6,7 @@
 
 check-stages := check-sizeclasses check-core check-style check-modules \
 		check-sparse check-user check-user-clang check-user-asan \
-		check-user-ubsan check-user-tsan check-sim check-programs check-docs check-vm
+		check-user-ubsan check-user-tsan check-sim check-hitpath check-programs check-docs check-vm
 
 .PHONY: $(check-stages) check-stages
 check-stages:
@@ -45,6 +45,9 @@ check-sim: | build/setup-lib build/setup-tests
 	@selftests/sim/check.sh
 check-sim-full: | build/setup-lib build/setup-tests
 	@selftests/sim/check.sh full
+
+check-hitpath: lib | build/setup-tests
+	@scripts/hitpath.sh
 
 check-programs: lib | build/setup-tests
 	@selftests/programs.sh
