@@ -767,11 +767,7 @@ static void *releaser(void *arg)
 	while (!port_load(&stop)) {
 		api->release();
 		epochs = !epochs;
-		if (api == &own_api) {
-			heap_get_stats(heap, &stats);
-		} else {
-			kspan_get_stats(&stats);
-		}
+		heap_get_stats(api == &own_api ? heap : &kspan_heap0, &stats);
 		usleep(3000);
 	}
 	return NULL;

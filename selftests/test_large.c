@@ -28,11 +28,9 @@ TEST_F(large, sizes)
 		ASSERT_LE(sizes[i], heap_size(heap, obj));
 		ASSERT_EQ(sizes[i], pagemap_span(heap, (uintptr_t)obj)->bytes);
 		/* a mapping to itself consists of whole arenas */
-		if (sizes[i] <= KSPAN_ARENA_SIZE) {
+		if (sizes[i] <= KSPAN_ARENA_SIZE)
 			ASSERT_EQ(kspan_good_size(sizes[i]), heap_size(heap, obj));
-		} else {
-			ASSERT_LT(heap_size(heap, obj), sizes[i] + KSPAN_ARENA_SIZE);
-		}
+		ASSERT_LT(heap_size(heap, obj), sizes[i] + KSPAN_ARENA_SIZE);
 		pattern_write(obj, heap_size(heap, obj), i);
 		ASSERT_EQ(0, heap_verify(heap));
 		put(heap, obj);

@@ -439,9 +439,9 @@ static inline void pattern_write(void *obj, size_t size, u64 id)
 	size_t i, step = pattern_step(size);
 
 	for (i = 0; i < size; i += step)
-		((volatile u8 *)obj)[i] = pattern_byte(id, i);
+		((u8 *)obj)[i] = pattern_byte(id, i);
 	if (size)
-		((volatile u8 *)obj)[size - 1] = pattern_byte(id, size - 1);
+		((u8 *)obj)[size - 1] = pattern_byte(id, size - 1);
 }
 
 /* Whether the first @n bytes of an object written as of @size bytes are as they were. */
@@ -450,10 +450,10 @@ static inline bool pattern_holds(const void *obj, size_t n, size_t size, u64 id)
 	size_t i, step = pattern_step(size);
 
 	for (i = 0; i < n; i += step)
-		if (i != size - 1 && ((const volatile u8 *)obj)[i] != pattern_byte(id, i))
+		if (i != size - 1 && ((const u8 *)obj)[i] != pattern_byte(id, i))
 			return false;
 	return !size || n < size ||
-	       ((const volatile u8 *)obj)[size - 1] == pattern_byte(id, size - 1);
+	       ((const u8 *)obj)[size - 1] == pattern_byte(id, size - 1);
 }
 
 static inline bool all_zero(const void *obj, size_t size)
