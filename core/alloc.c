@@ -476,15 +476,19 @@ void *kspan_alloc_node(size_t size, gfp_t flags, int node)
 static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flags,
 					      uintptr_t caller)
 {
+	size_t have;
 	void *obj;
 
 	port_obj_free(ptr);
 	obj = heap_realloc(&kspan_heap0, ptr, size, flags, caller);
-	if (obj)
+	if (obj) {
 		port_obj_alloc(obj, size, flags, false);
-	else
-		port_obj_alloc(ptr, heap_size(&kspan_heap0, ptr), flags, false);
-	return obj;
+		return obj;
+	}
+	have = heap_size(&kspan_heap0, ptr);
+	if (have)	/* nothing has happened to it, unless it is not ours */
+		port_obj_alloc(ptr, have, flags, false);
+	return NULL;
 }
 
 /**
