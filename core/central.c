@@ -229,15 +229,18 @@ static u32 central_put_run(struct kspan_heap *heap, void **objs, u32 n, int *mis
 	port_list_init(&empty);
 	flags = port_lock(&central->lock);
 	central->nflush++;
-	do {
-		/* again, under the lock: a wild pointer's span may be on its way out */
-		if (pagemap_span(heap, (uintptr_t)objs[i]) != span ||
-		    span->nfree == span->nobjs)
+	/* under the lock for each: a wild pointer's span may be on its way out */
+	while (*misuse < 0 && i < n && central_of(heap, objs[i], &span) == central) {
+		if (unlikely(span->nfree == span->nobjs))
 			*misuse = KSPAN_DOUBLE_FREE;
 		else
 			*misuse = central_put_one(central, span, objs[i], &empty);
 		i++;
-	} while (*misuse < 0 && i < n && central_of(heap, objs[i], &span) == central);
+	}
+	if (unlikely(!i)) {
+		*misuse = KSPAN_DOUBLE_FREE;
+		i = 1;
+	}
 	port_unlock(&central->lock, flags);
 	central_free_empty(heap, &empty);
 	return i;
