@@ -571,6 +571,10 @@ void *kspan_grow_array(void *ptr, size_t *cap, size_t need, size_t size, gfp_t f
 		return heap_fail(&kspan_heap0, ENOMEM);
 	nbytes = kspan_good_size(nbytes);
 	obj = realloc_observed(ptr, nbytes, flags, CALLER());
+	if (unlikely(!obj) && nbytes > need * size) {
+		nbytes = kspan_good_size(need * size);	/* rather little room than none */
+		obj = realloc_observed(ptr, nbytes, flags, CALLER());
+	}
 	if (obj)
 		*cap = size ? nbytes / size : need;
 	return obj;

@@ -375,7 +375,9 @@ void heap_misuse(struct kspan_heap *heap, enum kspan_misuse kind, const void *pt
 	bool exact;
 
 	port_add(&heap->nmisuse[kind], 1);
-	if (span && span->central && span->sites) {
+	if (span && span->pclass == KSPAN_PC_LARGE) {
+		site = span->site;
+	} else if (span && span->central && span->sites) {
 		u32 idx = span_index(span, (uintptr_t)ptr, &exact);
 
 		site = idx < span->nobjs ? port_load(&span->sites[idx]) : 0;
