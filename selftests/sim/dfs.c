@@ -3,11 +3,27 @@
  * Exhaustive search: all schedules with up to a bound of preemptions, depth
  * first. A run repeats the decisions of the last one but for the deepest that
  * has an alternative left. What happens without anybody being interrupted (the
- * running context waits or ends) costs nothing. See sched.c.
+ * running context waits or ends) costs nothing.
+ *
+ * To go to another context matters only before an access to what two contexts
+ * use and one writes; other points are passed by. Which words these are is
+ * learned on the way: when a search ends that met new ones, it starts again.
+ * See sched.c.
  */
 #include "sim.h"
 
 #define DEPTH_MAX	100000
+
+#define WORDS_MAX	(1u << 16)
+
+/* The words that were used, open addressing. */
+static struct word {
+	uintptr_t key;		/* address / 8 */
+	u32 users;		/* contexts, as bits */
+	bool written;
+	bool shared;		/* taken for shared in this search */
+} words[WORDS_MAX];
+static bool met_new;
 
 static struct {
 	struct {
@@ -18,6 +34,46 @@ static struct {
 	u32 cost;	/* preemptions so far */
 	u32 bound;
 } dfs;
+
+static struct word *word_find(uintptr_t key)
+{
+	u32 i = (key * 0x9e3779b97f4a7c15ull) >> 48;
+
+	while (words[i].key && words[i].key != key)
+		i = (i + 1) & (WORDS_MAX - 1);
+	words[i].key = key;
+	return &words[i];
+}
+
+/* @ctx is about to use @addr: whether that is a point to go to another. */
+bool dfs_touch(const volatile void *addr, int ctx, bool writes)
+{
+	struct word *word = word_find((uintptr_t)addr / 8);
+
+	word->users |= 1u << ctx;
+	word->written |= writes;
+	if (!word->shared && word->written && (word->users & (word->users - 1)))
+		met_new = true;
+	return word->shared;
+}
+
+/* Nothing is known of any word. */
+void dfs_forget(void)
+{
+	memset(words, 0, sizeof(words));
+}
+
+/* Whether the search has to be made again, with what it has learned. */
+bool dfs_again(void)
+{
+	bool again = met_new;
+	u32 i;
+
+	for (i = 0; i < WORDS_MAX; i++)
+		words[i].shared = words[i].written && (words[i].users & (words[i].users - 1));
+	met_new = false;
+	return again;
+}
 
 void dfs_reset(u32 bound)
 {

@@ -142,6 +142,18 @@ static void replay(const char *path)
 	result(ok, what);
 }
 
+static u64 search_once(const struct sim_script *script, bool *ok)
+{
+	u64 n = 0;
+
+	dfs_reset(script->cfg[CFG_BOUND]);
+	do {
+		n++;
+		*ok = sim_run(script);
+	} while (*ok && dfs_next());
+	return n;
+}
+
 static void search(const char *path)
 {
 	static struct sim_script script;
@@ -151,11 +163,10 @@ static void search(const char *path)
 
 	if (ok && script.cfg[CFG_BOUND]) {
 		sim.strategy = STRAT_DFS;
-		dfs_reset(script.cfg[CFG_BOUND]);
+		dfs_forget();
 		do {
-			n++;
-			ok = sim_run(&script);
-		} while (ok && dfs_next());
+			n += search_once(&script, &ok);
+		} while (ok && dfs_again());
 		if (!ok)
 			printf("# schedule %llu: %s\n", (unsigned long long)n, sim.message);
 		sim.strategy = STRAT_RANDOM;

@@ -348,12 +348,17 @@ static struct sim_ctx *point_pct(struct sim_ctx *self)
 }
 
 /* Stay, go to another, an interrupt, a preemption: in this order. */
-static struct sim_ctx *point_dfs(struct sim_ctx *self)
+static struct sim_ctx *point_dfs(struct sim_ctx *self, enum sim_event event,
+				 const volatile void *addr)
 {
-	struct sim_ctx *list[SIM_MAX_CTX], *irq = next_irq(self);
-	bool restarts = !cfg(CFG_BUSY) && self->preempt_off;
-	u32 n = candidates(list), pick;
+	struct sim_ctx *list[SIM_MAX_CTX], *irq;
+	bool restarts = event == EV_COMMIT, writes = event != EV_LOAD && event != EV_ACQUIRE;
+	u32 n, pick;
 
+	if (event == EV_UNLOCK || (addr && !dfs_touch(addr, self->id, writes) && !restarts))
+		return self;
+	irq = next_irq(self);
+	n = candidates(list);
 	pick = dfs_choose(n + !!irq + restarts, false);
 	if (pick < n)
 		return list[pick];
@@ -385,7 +390,7 @@ void sim_point(enum sim_event event, const volatile void *addr)
 			(unsigned long long)source_offset(addr));
 	switch (sim.strategy) {
 	case STRAT_DFS:
-		next = point_dfs(self);
+		next = point_dfs(self, event, addr);
 		break;
 	case STRAT_PCT:
 		next = point_pct(self);

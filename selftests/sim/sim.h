@@ -91,7 +91,7 @@ u32 script_shrink(struct sim_script *script, u32 tries);
 /* What can be seen at a scheduling point; the trace has them. */
 enum sim_event {
 	EV_LOAD, EV_ACQUIRE, EV_STORE, EV_RELEASE, EV_RMW, EV_LOCK, EV_UNLOCK,
-	EV_MUTEX, EV_SLOT, EV_SOURCE, EV_RCU, EV_OP, EV_FREEZE, EV_TIME,
+	EV_MUTEX, EV_COMMIT, EV_SOURCE, EV_RCU, EV_OP, EV_FREEZE,
 };
 
 /**
@@ -195,6 +195,9 @@ void preempt_on(void);
 
 /* dfs.c */
 void dfs_reset(u32 bound);
+void dfs_forget(void);
+bool dfs_again(void);
+bool dfs_touch(const volatile void *addr, int ctx, bool writes);
 bool dfs_next(void);
 void dfs_rewind(void);
 u32 dfs_choose(u32 n, bool is_free);

@@ -13,25 +13,17 @@
  *
  * See sched.c.
  */
-#include <stdlib.h>
 #include "sim.h"
+
+#define SLOT_BYTES	((size_t)128 << 10)
 
 static struct kspan_slotset *sets[SIM_NR_CACHES + 4];
 static port_mutex_t sets_lock;	/* before a freezer */
 
 void slots_reset(void)
 {
-	u32 i, cpu;
-
 	port_mutex_init(&sets_lock);
-	for (i = 0; i < ARRAY_SIZE(sets); i++) {
-		if (!sets[i])
-			continue;
-		for (cpu = 0; cpu < SIM_MAX_CPUS; cpu++)
-			free(sets[i]->os.slot[cpu]);
-		free(sets[i]->os.closed);
-		sets[i] = NULL;
-	}
+	memset(sets, 0, sizeof(sets));
 }
 
 /* The busy flag */
@@ -41,22 +33,18 @@ static struct kspan_slot *busy_enter(struct kspan_slotset *ss)
 	struct kspan_slot *slot;
 
 	preempt_off();
-	sim_point(EV_SLOT, ss);
-	slot = ss->os.cur[sim.self->cpu];
-	sim_point(EV_SLOT, slot);
-	if (slot->busy) {
+	slot = port_load(&ss->os.cur[sim.self->cpu]);
+	if (port_load(&slot->busy)) {
 		preempt_on();
 		return NULL;
 	}
-	slot->busy = 1;
-	sim_point(EV_SLOT, slot);
+	port_store(&slot->busy, 1);
 	return slot;
 }
 
 static void busy_leave(struct kspan_slot *slot)
 {
-	sim_point(EV_SLOT, slot);
-	slot->busy = 0;
+	port_store(&slot->busy, 0);
 	preempt_on();
 }
 
@@ -66,8 +54,7 @@ static struct kspan_slot *rseq_begin(struct kspan_slotset *ss, u32 *moved)
 {
 	sim.self->preempt_off = 1;
 	*moved = sim.self->moved;
-	sim_point(EV_SLOT, ss);
-	return ss->os.cur[sim.self->cpu];
+	return port_load(&ss->os.cur[sim.self->cpu]);
 }
 
 /* The committing store; false: not made, start again. */
@@ -75,7 +62,7 @@ static bool rseq_commit(u64 *word, u64 value, u32 moved)
 {
 	bool stays;
 
-	sim_point(EV_SLOT, word);
+	sim_point(EV_COMMIT, word);
 	stays = sim.self->moved == moved;
 	if (stays)
 		*word = value;
@@ -120,7 +107,6 @@ static bool rseq_push(struct kspan_slotset *ss, u32 c, void *obj)
 			rseq_end();
 			return false;
 		}
-		sim_point(EV_SLOT, slot);
 		if (sim.self->moved == moved)
 			slot_entries(slot)[top + 1] = (uintptr_t)obj;
 	} while (!rseq_commit(&slot->word[c], word + 1, moved));
@@ -270,17 +256,18 @@ void port_slot_open(struct kspan_slotset *ss, u32 c)
 
 struct kspan_slot *port_slot_this(struct kspan_slotset *ss)
 {
-	sim_point(EV_SLOT, ss);
-	return ss->os.cur[sim.self->cpu < 0 ? 0 : sim.self->cpu];
+	return port_load(&ss->os.cur[sim.self->cpu < 0 ? 0 : sim.self->cpu]);
 }
 
-static struct kspan_slot *slot_make(size_t nbytes)
+/* At addresses that are the same in every run. */
+static struct kspan_slot *slot_make(u32 set, u32 i, size_t nbytes)
 {
-	void *p = calloc(1, nbytes);
+	static u64 pool[ARRAY_SIZE(sets)][SIM_MAX_CPUS + 1][SLOT_BYTES / sizeof(u64)];
 
-	if (!p)
-		abort();
-	return p;
+	if (nbytes > SLOT_BYTES)
+		sim_fail("a slot of %zu bytes", nbytes);
+	memset(pool[set][i], 0, nbytes);
+	return (struct kspan_slot *)pool[set][i];
 }
 
 int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t gfp)
@@ -288,22 +275,21 @@ int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t g
 	u32 i, cpu;
 
 	(void)gfp;
-	sim_point(EV_SLOT, ss);
 	if (sim_should_fail())
 		return -ENOMEM;
 	memset(&ss->os, 0, sizeof(ss->os));
 	ss->os.heap = heap;
 	port_mutex_init(&ss->os.freezer);
 	port_mutex_lock(&sets_lock);
-	ss->os.closed = slot_make(ss->slot_bytes);
-	ss->os.closed->closed = 1;
-	for (cpu = 0; cpu < cfg(CFG_CPUS); cpu++) {
-		ss->os.slot[cpu] = slot_make(ss->slot_bytes);
-		ss->os.cur[cpu] = sim.offline[cpu] ? ss->os.closed : ss->os.slot[cpu];
-	}
 	for (i = 0; sets[i]; i++)
 		;
 	sets[i] = ss;
+	ss->os.closed = slot_make(i, SIM_MAX_CPUS, ss->slot_bytes);
+	ss->os.closed->closed = 1;
+	for (cpu = 0; cpu < cfg(CFG_CPUS); cpu++) {
+		ss->os.slot[cpu] = slot_make(i, cpu, ss->slot_bytes);
+		ss->os.cur[cpu] = sim.offline[cpu] ? ss->os.closed : ss->os.slot[cpu];
+	}
 	port_mutex_unlock(&sets_lock);
 	return 0;
 }
@@ -321,9 +307,6 @@ void port_slotset_destroy(struct kspan_slotset *ss)
 		if (sets[i] != ss)
 			continue;
 		sets[i] = NULL;
-		for (cpu = 0; cpu < SIM_MAX_CPUS; cpu++)
-			free(ss->os.slot[cpu]);
-		free(ss->os.closed);
 		memset(&ss->os, 0, sizeof(ss->os));
 		port_mutex_unlock(&sets_lock);
 		return;
@@ -348,10 +331,8 @@ void port_slots_freeze(struct kspan_slotset *ss)
 	u32 i;
 
 	port_mutex_lock(&ss->os.freezer);
-	for (i = 0; i < cfg(CFG_CPUS); i++) {
-		sim_point(EV_FREEZE, ss);
-		ss->os.cur[i] = ss->os.closed;
-	}
+	for (i = 0; i < cfg(CFG_CPUS); i++)
+		port_store(&ss->os.cur[i], ss->os.closed);
 	sim_point(EV_FREEZE, ss);
 	if (cfg(CFG_BUSY))
 		port_synchronize_rcu();
@@ -364,11 +345,9 @@ void port_slots_thaw(struct kspan_slotset *ss)
 {
 	u32 i;
 
-	for (i = 0; i < cfg(CFG_CPUS); i++) {
-		sim_point(EV_FREEZE, ss);
+	for (i = 0; i < cfg(CFG_CPUS); i++)
 		if (!sim.offline[i])
-			ss->os.cur[i] = ss->os.slot[i];
-	}
+			port_store(&ss->os.cur[i], ss->os.slot[i]);
 	port_mutex_unlock(&ss->os.freezer);
 }
 
