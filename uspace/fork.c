@@ -82,7 +82,8 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
-	port_slots_after_fork();
+	if (locked)
+		port_slots_after_fork();
 	port_background_after_fork();
 	fork_parent();
 }

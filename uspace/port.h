@@ -14,6 +14,8 @@ extern port_mutex_t port_start_lock KSPAN_HIDDEN;
 /* slots.c */
 extern port_mutex_t port_sets_lock KSPAN_HIDDEN;
 void port_slots_after_fork(void) KSPAN_HIDDEN;
+void port_slots_shut(struct kspan_slotset *ss) KSPAN_HIDDEN;
+void port_slots_unshut(struct kspan_slotset *ss) KSPAN_HIDDEN;
 void port_slots_start(void) KSPAN_HIDDEN;
 void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
 

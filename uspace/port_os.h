@@ -285,6 +285,7 @@ static __always_inline void port_obj_free(const void *p)
  *	gives where there is no other
  * @heap: whose objects the slots hold
  * @freezer: held from freeze to thaw, and by a thread that gives its slot back
+ * @nshut: vfork() children that share the slots; @freezer
  * @frozen: set while frozen; written under @freezer, read by the operations on
  *	threads' slots
  * @id: place in the threads' arrays of slots, or -1: no caching for threads
@@ -300,6 +301,7 @@ struct port_slotset {
 	struct kspan_slot *standin;
 	struct kspan_heap *heap;
 	port_mutex_t freezer;
+	u32 nshut;
 	u32 frozen;
 	int id;
 	u64 gen;

@@ -560,6 +560,7 @@ int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t g
 	os->slots = NULL;
 	os->standin = NULL;
 	os->heap = heap;
+	os->nshut = 0;
 	os->frozen = 0;
 	os->id = -1;
 	os->thread_slot = NULL;
@@ -670,10 +671,41 @@ void port_slots_freeze(struct kspan_slotset *ss)
 void port_slots_thaw(struct kspan_slotset *ss)
 {
 	/* what was changed in the slots is seen before they are */
-	if (port.rseq)
-		port_store_release(&ss->os.cur, ss->os.slots);
-	else
+	if (!port.rseq)
 		__atomic_store_n(&ss->os.frozen, 0, __ATOMIC_SEQ_CST);
+	else if (!ss->os.nshut)
+		port_store_release(&ss->os.cur, ss->os.slots);
+	port_mutex_unlock(&ss->os.freezer);
+}
+
+/* How often this thread has shut slots; and its vfork() child, on its memory. */
+static __thread u32 shut_here TLS_IE;
+
+/*
+ * Slots of CPUs: closed for everybody until port_slots_unshut(), however often
+ * they are frozen in between. For as long as a vfork() child shares them, which
+ * no kernel restarts.
+ */
+void port_slots_shut(struct kspan_slotset *ss)
+{
+	port_mutex_lock(&ss->os.freezer);
+	shut_here++;
+	if (!ss->os.nshut++ && port.rseq) {
+		port_store_release(&ss->os.cur, port.closed);
+		rseq_restart_all();
+	}
+	port_mutex_unlock(&ss->os.freezer);
+}
+
+/* Nothing, where this thread has shut none. */
+void port_slots_unshut(struct kspan_slotset *ss)
+{
+	if (!shut_here)
+		return;
+	port_mutex_lock(&ss->os.freezer);
+	shut_here--;
+	if (!--ss->os.nshut && port.rseq)
+		port_store_release(&ss->os.cur, ss->os.slots);
 	port_mutex_unlock(&ss->os.freezer);
 }
 
@@ -735,11 +767,22 @@ static void slots_reclaim(struct kspan_slotset *ss)
 	}
 }
 
-/* By fork()'s child, all locks being held. */
+/*
+ * By fork()'s child, all locks being held. The vfork() children that the default
+ * heap's slots were shut for are not this process's. But a vfork() child that
+ * forks has no restartable sequences, so its own child never has any: they stay
+ * shut there.
+ */
 void port_slots_after_fork(void)
 {
+	struct port_slotset *os = &kspan_heap0.slots.os;
 	int i;
 
+	if (os->nshut && !shut_here) {
+		os->nshut = 0;
+		if (port.rseq)
+			port_store(&os->cur, os->slots);
+	}
 	for (i = 0; i < MAX_SETS; i++)
 		if (sets[i])
 			slots_reclaim(sets[i]);
