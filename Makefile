@@ -69,7 +69,8 @@ libs	 := $(B)/libkspan.so $(B)/libkspan.a \
 	    $(B)/libkspan-malloc.so $(B)/libkspan-malloc.a
 
 .PHONY: lib
-lib: build/setup-lib $(libs) $(B)/libkspan.so.$(SOVERSION) $(B)/kspan.pc
+lib: build/setup-lib $(libs) $(B)/libkspan.so.$(SOVERSION) \
+	$(B)/libkspan-malloc.so.$(SOVERSION) $(B)/kspan.pc
 
 # A change of compiler or flags rebuilds what it concerns.
 flags	 := $(CC) $(cflags) $(ldflags) $(api_c) $(malloc_c)
@@ -89,13 +90,19 @@ $(B)/api/%.o: %.c $(B)/flags | build/setup-lib
 $(B)/malloc/%.o: %.c $(B)/flags | build/setup-lib
 	$(compile)
 
+# The operators of C++ as an archive needs them.
+$(B)/malloc/uspace/malloc_new_static.o: cflags += -D_GNU_SOURCE -DKSPAN_MALLOC_LIB \
+						  -DKSPAN_STATIC -fno-builtin
+$(B)/malloc/uspace/malloc_new_static.o: uspace/malloc_new.c $(B)/flags | build/setup-lib
+	$(compile)
+
 $(B)/libkspan.so: $(api_o)
 	@echo '  LD      $@'
 	@$(CC) $(ldflags) -Wl,-soname,libkspan.so.$(SOVERSION) -o $@ $^ \
 		-lurcu-bp -lurcu-common -lpthread
 
-$(B)/libkspan.so.$(SOVERSION): $(B)/libkspan.so
-	@ln -sf libkspan.so $@
+$(B)/%.so.$(SOVERSION): $(B)/%.so
+	@ln -sf $*.so $@
 
 $(B)/libkspan-malloc.so: $(malloc_o) uspace/malloc.map
 	@echo '  LD      $@'
@@ -103,8 +110,8 @@ $(B)/libkspan-malloc.so: $(malloc_o) uspace/malloc.map
 		-Wl,--version-script=uspace/malloc.map -o $@ $(malloc_o) -lpthread
 
 $(B)/libkspan.a: $(api_o)
-# Its operator new throws through libstdc++.so's; a static program keeps its own.
-$(B)/libkspan-malloc.a: $(filter-out %/malloc_new.o,$(malloc_o))
+$(B)/libkspan-malloc.a: $(filter-out %/malloc_new.o,$(malloc_o)) \
+			$(B)/malloc/uspace/malloc_new_static.o
 $(B)/%.a:
 	@echo '  AR      $@'
 	@rm -f $@
@@ -159,7 +166,9 @@ install: lib
 	install -m 755 build/libkspan.so $(DESTDIR)$(LIBDIR)/libkspan.so.$(VERSION)
 	ln -sf libkspan.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libkspan.so.$(SOVERSION)
 	ln -sf libkspan.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libkspan.so
-	install -m 755 build/libkspan-malloc.so $(DESTDIR)$(LIBDIR)
+	install -m 755 build/libkspan-malloc.so $(DESTDIR)$(LIBDIR)/libkspan-malloc.so.$(VERSION)
+	ln -sf libkspan-malloc.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libkspan-malloc.so.$(SOVERSION)
+	ln -sf libkspan-malloc.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libkspan-malloc.so
 	$(call write_pc,$(DESTDIR)$(LIBDIR)/pkgconfig/kspan.pc)
 	install -m 644 include/kspan.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/kspan/types.h $(DESTDIR)$(PREFIX)/include/kspan

@@ -34,6 +34,10 @@ TEST(malloc_is_the_sanitizers_here)
 
 #define AGAIN	"KSPAN_TEST_MALLOC_AGAIN"
 
+/* C23's, which the headers here may be older than. */
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t align, size_t size);
+
 /* What the compiler knows of malloc() must not make it drop calls. */
 static void *hide(void *p)
 {
@@ -275,6 +279,83 @@ TEST(info_and_trim)
 	after = mallinfo2();
 	ASSERT_GE(before.uordblks + 4096, after.uordblks);
 	ASSERT_GE(16 << 20, after.fordblks);
+}
+
+/* A number that @text has behind @key. */
+static long long number_after(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+}
+
+TEST(malloc_info_is_xml_of_the_usual_shape)
+{
+	static char text[65536];
+	FILE *fp = fmemopen(text, sizeof(text), "w");
+	void *p = hide(malloc(5 << 20));
+
+	ASSERT_NE(NULL, fp);
+	ASSERT_EQ(EINVAL, malloc_info(1, fp));
+	ASSERT_EQ(0, malloc_info(0, fp));
+	fclose(fp);
+	ASSERT_EQ(text, strstr(text, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n"));
+	ASSERT_NE(NULL, strstr(text, "<size from=\"33\" to=\"48\" total=\""));
+	ASSERT_NE(NULL, strstr(text, "</sizes>\n<total type=\"fast\" count=\""));
+	ASSERT_LE(1, number_after(text, "<total type=\"mmap\" count=\""));
+	ASSERT_LE(5 << 20, number_after(text, "<system type=\"current\" size=\""));
+	ASSERT_EQ(0, strcmp(strstr(text, "</malloc>"), "</malloc>\n"));
+	free(p);
+}
+
+TEST(mallinfo_adds_up)
+{
+	struct mallinfo2 before = mallinfo2(), after;
+	struct mallinfo narrow;
+	void *p[1000];
+	size_t i;
+
+	for (i = 0; i < 1000; i++)
+		p[i] = hide(malloc(1000));
+	after = mallinfo2();
+	ASSERT_LE(before.uordblks + 1000 * 1024, after.uordblks);
+	ASSERT_EQ(before.hblks, after.hblks);
+	for (i = 0; i < 1000; i++)
+		free(p[i]);
+	after = mallinfo2();
+	ASSERT_LE(after.smblks, after.ordblks);
+	ASSERT_LT(0, after.smblks);
+	ASSERT_LE(1024 * after.smblks / 1000, after.fsmblks);
+	ASSERT_LE(after.uordblks + after.fordblks, after.arena);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	narrow = mallinfo();
+#pragma GCC diagnostic pop
+	ASSERT_EQ(narrow.arena, after.arena);
+}
+
+TEST(mallopt_says_what_it_takes)
+{
+	ASSERT_EQ(1, mallopt(M_MMAP_THRESHOLD, 1 << 20));
+	ASSERT_EQ(0, mallopt(M_MMAP_THRESHOLD, 1 << 30));
+	ASSERT_EQ(1, mallopt(M_MXFAST, 160));
+	ASSERT_EQ(0, mallopt(M_MXFAST, 161));
+	ASSERT_EQ(1, mallopt(M_ARENA_MAX, 1));
+	ASSERT_EQ(1, mallopt(M_TRIM_THRESHOLD, -1));
+	ASSERT_EQ(0, mallopt(M_PERTURB, 1));
+	ASSERT_EQ(0, mallopt(-99, 1));
+	ASSERT_EQ(1, mallopt(M_CHECK_ACTION, 3));
+}
+
+TEST(frees_that_are_told_the_size)
+{
+	size_t live = mallinfo2().uordblks;
+
+	free_sized(hide(malloc(1000)), 1000);
+	free_sized(NULL, 0);
+	free_aligned_sized(hide(aligned_alloc(256, 512)), 256, 512);
+	free_aligned_sized(hide(aligned_alloc(1 << 20, 1 << 20)), 1 << 20, 1 << 20);
+	ASSERT_EQ(live, mallinfo2().uordblks);
 }
 
 /* Errors: each in a child, which must die of abort() after a report that says so. */

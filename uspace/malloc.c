@@ -312,62 +312,6 @@ EXPORT size_t malloc_usable_size(void *ptr)
 	return usable_size(ptr);
 }
 
-/* Whether the heap can be looked at as a whole. */
-static bool heap_at_rest(void)
-{
-	return !port_is_nested() && heap_ready(HEAP) && !port_slot_is_inside(&HEAP->slots);
-}
-
-EXPORT int malloc_trim(size_t pad)
-{
-	(void)pad;
-	return heap_at_rest() && heap_release_memory(HEAP) > 0;
-}
-
-EXPORT struct mallinfo2 mallinfo2(void)
-{
-	struct mallinfo2 info = { };
-	struct kspan_stats stats;
-
-	if (!heap_at_rest())
-		return info;
-	heap_get_stats(HEAP, &stats);
-	info.arena = stats.sys_bytes;
-	info.ordblks = stats.nfree;
-	info.hblks = stats.nlarge_malloc - stats.nlarge_free;
-	info.hblkhd = stats.large_bytes;
-	info.uordblks = stats.live_bytes;
-	info.fordblks = stats.sys_bytes - stats.released_bytes - stats.live_bytes;
-	info.keepcost = stats.idle_bytes;
-	return info;
-}
-
-static int clamp_int(size_t n)
-{
-	return n > INT32_MAX ? INT32_MAX : (int)n;
-}
-
-EXPORT struct mallinfo mallinfo(void)
-{
-	struct mallinfo2 wide = mallinfo2();
-
-	return (struct mallinfo){
-		.arena = clamp_int(wide.arena),
-		.ordblks = clamp_int(wide.ordblks),
-		.hblks = clamp_int(wide.hblks),
-		.hblkhd = clamp_int(wide.hblkhd),
-		.uordblks = clamp_int(wide.uordblks),
-		.fordblks = clamp_int(wide.fordblks),
-		.keepcost = clamp_int(wide.keepcost),
-	};
-}
-
-EXPORT void malloc_stats(void)
-{
-	if (heap_at_rest())
-		kspan_print_stats(HEAP);
-}
-
 /* Options are refused when the program starts, not when it first allocates. */
 __attribute__((constructor(103))) static void malloc_start(void)
 {

@@ -4,6 +4,8 @@
  * malloc() and free() themselves, so this saves a call, and makes the sized and
  * aligned forms meet in one place. In a program without C++ nobody calls them.
  *
+ * The archive's are weak, so that a program's own win without a clash.
+ *
  * A failing new runs the program's new handler, then throws; both by way of
  * libstdc++, which a program that gets here has.
  */
@@ -11,13 +13,24 @@
 #include <stdlib.h>
 #include "port.h"
 
-#define EXPORT		__attribute__((visibility("default")))
-
-/* std::get_new_handler() and std::__throw_bad_alloc(), where there is libstdc++ */
-#pragma weak _ZSt15get_new_handlerv
-#pragma weak _ZSt17__throw_bad_allocv
+/*
+ * std::get_new_handler() and std::__throw_bad_alloc(). The shared library may be
+ * in a program without libstdc++. Who takes this from the archive has it, and a
+ * weak reference would not bring it in.
+ */
 void *_ZSt15get_new_handlerv(void);
 void _ZSt17__throw_bad_allocv(void);
+
+#ifdef KSPAN_STATIC
+#define EXPORT		__attribute__((visibility("default"), weak))
+#else
+#define EXPORT		__attribute__((visibility("default")))
+#pragma weak _ZSt15get_new_handlerv
+#pragma weak _ZSt17__throw_bad_allocv
+#endif
+
+static void *(*const get_new_handler)(void) = _ZSt15get_new_handlerv;
+static void (*const throw_bad_alloc)(void) = _ZSt17__throw_bad_allocv;
 
 void *_Znwm(size_t size);
 void *_Znam(size_t size);
@@ -57,7 +70,7 @@ static noinline void *new_retry(size_t size, size_t align, bool nothrow)
 	void *obj;
 
 	for (;;) {
-		void (*handler)(void) = _ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL;
+		void (*handler)(void) = get_new_handler ? get_new_handler() : NULL;
 
 		if (!handler)
 			break;
@@ -68,8 +81,8 @@ static noinline void *new_retry(size_t size, size_t align, bool nothrow)
 	}
 	if (nothrow)
 		return NULL;
-	if (_ZSt17__throw_bad_allocv)
-		_ZSt17__throw_bad_allocv();
+	if (throw_bad_alloc)
+		throw_bad_alloc();
 	port_report("operator new: no memory for %zu bytes", size);
 	abort();
 }
