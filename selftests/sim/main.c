@@ -95,7 +95,7 @@ static void run_seeds(u64 from, u64 to)
 	char what[96];
 	u64 seed, failed = 0;
 
-	for (seed = from; seed <= to && failed < 3; seed++)
+	for (seed = from; seed <= to && failed < (want_shrink ? 3 : 1); seed++)
 		failed += !run_seed(seed);
 	snprintf(what, sizeof(what), "seeds %llu..%llu", (unsigned long long)from,
 		 (unsigned long long)to);
@@ -182,18 +182,20 @@ static void faults(const char *path)
 	static struct sim_script script;
 	bool ok = load(&script, path);
 	char what[128];
-	u32 at, n = 0;
+	u32 at = 0, n = 0;
 
 	if (ok) {
 		sim.strategy = STRAT_RANDOM;
 		script.cfg[CFG_FAIL_RATE] = 0;
-		for (at = 1; ok && (at == 1 || at <= sim.ncanfail); at++) {
-			script.cfg[CFG_FAIL_AT] = at;
+		script.cfg[CFG_FAIL_AT] = 0;
+		ok = sim_run(&script);
+		n = sim.ncanfail;
+		while (ok && at < n) {
+			script.cfg[CFG_FAIL_AT] = ++at;
 			ok = sim_run(&script);
-			n = at;
 		}
 		if (!ok)
-			printf("# call %u fails: %s\n", n, sim.message);
+			printf("# call %u fails: %s\n", at, sim.message);
 	}
 	snprintf(what, sizeof(what), "%s: each of %u calls fails", base_name(path), n);
 	result(ok, what);

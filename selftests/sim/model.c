@@ -477,6 +477,15 @@ static void op_rcufree(struct sim_ctx *ctx, const u32 *arg)
 		c->users--;
 }
 
+/* Many objects wait for one grace period. */
+static void op_rcuburst(struct sim_ctx *ctx, const u32 *arg)
+{
+	u32 i;
+
+	for (i = 0; i < arg[0]; i++)
+		kspan_free_rcu(kspan_alloc(arg[1], gfp_of(ctx)));
+}
+
 static void op_freebulk(struct sim_ctx *ctx, const u32 *arg)
 {
 	void *objs[SIM_NR_CELLS];
@@ -769,6 +778,7 @@ static const struct {
 	{ "realloc", 2, 0, op_realloc },	/* cell, bytes */
 	{ "free", 2, 0, op_free },		/* cell, 1: by another function */
 	{ "rcufree", 1, OP_SLEEPS, op_rcufree },	/* cell */
+	{ "rcuburst", 2, OP_SLEEPS, op_rcuburst },	/* how many, bytes */
 	{ "freebulk", 2, 0, op_freebulk },	/* first cell, how many */
 	{ "wild", 1, 0, op_wild },		/* cell */
 	{ "peek", 1, 0, op_peek },		/* cell */
@@ -920,6 +930,29 @@ static void free_all(void)
 			cache_end(i);
 }
 
+/* A single task cannot pass the hard limit, two can by what both ask for at once. */
+static void check_limit(void)
+{
+	size_t inuse = pages_to_bytes(kspan_heap0.pages.ninuse);
+	u32 i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sim.script->list); i++)
+		n += sim.script->list[i].n != 0;
+	if (n == 1 && cfg(CFG_HARD) && inuse > cfg(CFG_HARD))
+		sim_fail("%zu bytes are in use, the limit being %zu", inuse,
+			 (size_t)cfg(CFG_HARD));
+}
+
+/* All metadata is given back but that of arenas, which stay. */
+static void check_meta(void)
+{
+	u32 i;
+
+	for (i = 0; i < KSPAN_NR_FIX; i++)
+		if (i != FIX_ARENA && kspan_heap0.fix[i].ninuse)
+			sim_fail("metadata of kind %u is lost", i);
+}
+
 /**
  * model_quiesce - nobody else runs: prove that all is well
  * @last: free everything first; nothing may be left
@@ -936,6 +969,7 @@ void model_quiesce(bool last)
 		op_verify(sim.self, NULL);
 	check_slots(&kspan_heap0.slots);
 	check_stats();
+	check_limit();
 	if (!last)
 		return;
 	kspan_release_memory();
@@ -947,6 +981,7 @@ void model_quiesce(bool last)
 		sim_fail("%llu bytes stay in use and %llu idle when all is freed",
 			 (unsigned long long)stats->inuse_bytes,
 			 (unsigned long long)stats->idle_bytes);
+	check_meta();
 	if (heap_leaks(&kspan_heap0, false))
 		sim_fail("objects are out when all was freed");
 	if (heap_destroy(&kspan_heap0) || source_outstanding())

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Show that the simulator finds bugs: build core/ with each of mutants/*.patch
+# and let it run until something fails. Prints a table.
+#
+#	selftests/sim/mutants.sh [all | NAME...]
+#
+# Without arguments a sample, which changes with the day of the year.
+
+cd "$(dirname "$0")" || exit 1
+top=$(cd ../.. && pwd)
+base=$top/build/sim-gcc
+work=$top/build/sim-mutant
+seeds=15000
+
+make -s -j2 CC=gcc B="$base" || exit 1
+
+names=()
+for patch in mutants/*.patch; do
+	names+=("$(basename "$patch" .patch)")
+done
+if [ $# = 0 ]; then
+	step=6 first=$((10#$(date +%j) % 6)) sample=()
+	for ((i = first; i < ${#names[@]}; i += step)); do
+		sample+=("${names[i]}")
+	done
+	names=("${sample[@]}")
+elif [ "$1" != all ]; then
+	names=("$@")
+fi
+
+# Build the mutant: what the patch changes, and the rest as it is.
+build()
+{
+	local file objs=()
+
+	rm -rf "$work"
+	mkdir -p "$work"
+	cp -r "$top/core" "$work/core"
+	find "$work/core" -name '*.o' -delete
+	patch -s -p1 -d "$work" <"mutants/$1.patch" || return 1
+	for file in "$top"/core/*.c; do
+		file=$(basename "$file" .c)
+		if cmp -s "$top/core/$file.c" "$work/core/$file.c"; then
+			objs+=("$base/core/$file.o")
+		else
+			gcc -std=gnu11 -O1 -w -D_GNU_SOURCE -I. -I"$top/include" \
+				-c -o "$work/$file.o" "$work/core/$file.c" || return 1
+			objs+=("$work/$file.o")
+		fi
+	done
+	gcc -o "$work/sim" "${objs[@]}" "$base"/*.o
+}
+
+# By which seed or script it was caught, and how.
+seeds_catch()
+{
+	"$work/sim" --no-shrink --seeds "$1" >"$work/out" 2>&1 && return 1
+	sed -n 's/^# seed \([0-9]*\)$/seed \1/p' "$work/out" | head -n 1
+}
+
+catch()
+{
+	local script how
+
+	seeds_catch 1..1500 && return
+	for script in scripts/*.sim; do
+		for how in --replay --faults --search; do
+			"$work/sim" $how "$script" >"$work/out" 2>&1 && continue
+			basename "$script"
+			return
+		done
+	done
+	seeds_catch 1501..$seeds
+}
+
+failed=0
+printf '%-24s %-20s %7s  %s\n' mutant 'caught by' time as
+for name in "${names[@]}"; do
+	if ! build "$name"; then
+		echo "$name: the patch does not apply or does not build"
+		failed=1
+		continue
+	fi
+	start=$(date +%s%N)
+	by=$(catch)
+	took=$((($(date +%s%N) - start) / 100000000))
+	printf '%-24s %-20s %5s s  %s\n' "$name" "${by:-NOT CAUGHT}" \
+		"$((took / 10)).$((took % 10))" \
+		"$(sed -n 's/^# //p' "$work/out" | grep -v '^seed' | head -n 1)"
+	[ -n "$by" ] || failed=1
+done
+exit $failed
