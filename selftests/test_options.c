@@ -104,7 +104,9 @@ TEST(legal)
 		"limit_soft=0", "limit_soft=1G", "limit_soft=1g", "limit_soft=1048576",
 		"limit_hard=2T", "limit_soft=1G,limit_hard=1G", "limit_soft=2G,limit_hard=0",
 		"cache=0", "cache=1M", "cache=4K", "epoch_ms=0", "epoch_ms=1",
-		"epoch_ms=86400000", "checked=0,checked=1", "checked=1,on_error=warn,epoch_ms=10",
+		"epoch_ms=86400000", "thp=default", "thp=always", "thp=never", "junk=0", "junk=1",
+		"zero=0", "zero=on_free", "background=0", "background=1",
+		"checked=0,checked=1", "checked=1,on_error=warn,epoch_ms=10",
 	};
 	unsigned int i;
 
@@ -153,6 +155,12 @@ TEST(refused)
 		{ "epoch_ms=86400001", "epoch_ms=86400001" },
 		{ "epoch_ms=1s", "epoch_ms=1s" },
 		{ "stats_exit=on", "stats_exit=on" },
+		{ "thp=sometimes", "thp=sometimes" },
+		{ "thp=", "thp=" },
+		{ "junk=2", "junk=2" },
+		{ "zero=1", "zero=1" },
+		{ "zero=on_malloc", "zero=on_malloc" },
+		{ "background=no", "background=no" },
 		{ ",", "empty" },
 		{ "checked=1,,on_error=warn", "empty" },
 		{ "=1", "=1" },

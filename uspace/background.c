@@ -43,6 +43,7 @@ static void *background_main(void *arg)
 	struct kspan_heap *heap = arg;
 	bool more;
 
+	port_cgroup_adopt(heap);
 	do {
 		sleep_ms(heap->config.epoch_ms);
 		port_mutex_lock(&port_background_lock);

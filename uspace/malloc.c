@@ -63,6 +63,20 @@ static noinline void *nested_alloc(size_t size, size_t align)
 	return obj ? obj : fail(ENOMEM);
 }
 
+/* junk=1: what malloc() gives does not look like anything. */
+static noinline void *filled(void *obj)
+{
+	if (obj && kspan_fill & KSPAN_FILL_JUNK)
+		memset(obj, 0xa5, heap_size(HEAP, obj));
+	return obj;
+}
+
+/* junk=1, zero=on_free: nor does what free() took. Wrong frees are dealt with later. */
+static noinline void fill_freed(void *ptr)
+{
+	memset(ptr, kspan_fill & KSPAN_FILL_ZERO ? 0 : 0x5a, heap_size(HEAP, ptr));
+}
+
 static noinline void *malloc_slow(size_t size, uintptr_t caller)
 {
 	void *obj;
@@ -73,7 +87,7 @@ static noinline void *malloc_slow(size_t size, uintptr_t caller)
 	obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
 	if (unlikely(!port_load(&malloc_max)) && obj)
 		class_of_fill();
-	return obj;
+	return unlikely(kspan_fill) ? filled(obj) : obj;
 }
 
 /* Over 1 KiB: the second table up to 32 KiB. */
@@ -122,6 +136,8 @@ static noinline void free_slow(void *ptr, uintptr_t caller)
 			malloc_nested_defer(ptr);
 	} else {
 		malloc_nested_catch_up();
+		if (unlikely(kspan_fill))
+			fill_freed(ptr);
 		heap_free_slow(HEAP, ptr, caller);
 	}
 	errno = saved;
@@ -195,14 +211,19 @@ static size_t usable_size(const void *ptr)
 	return heap_size(HEAP, ptr);
 }
 
-/* realloc() in a handler that must not lock, or of an object of such a one. */
-static noinline void *realloc_nested(void *ptr, size_t size, uintptr_t caller)
+/*
+ * realloc() by malloc() and free(): in a handler that must not lock, or of an
+ * object of such a one, or where both fill objects.
+ */
+static noinline void *realloc_by_parts(void *ptr, size_t size, uintptr_t caller)
 {
 	size_t have = usable_size(ptr);
 	void *obj;
 
-	if (!have)
+	if (!have) {
+		free_at(ptr, caller);	/* reports it */
 		return fail(ENOMEM);
+	}
 	if (size <= have)
 		return ptr;
 	obj = malloc_at(size, caller);
@@ -221,8 +242,8 @@ static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);
 		return NULL;
 	}
-	if (unlikely(port_is_nested() || malloc_nested_owns(ptr)))
-		return realloc_nested(ptr, size, caller);
+	if (unlikely(kspan_fill || port_is_nested() || malloc_nested_owns(ptr)))
+		return realloc_by_parts(ptr, size, caller);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
 	return heap_realloc(HEAP, ptr, malloc_size(size), GFP_KERNEL, caller);
@@ -251,7 +272,7 @@ static void *alloc_aligned(size_t align, size_t size, uintptr_t caller)
 		return nested_alloc(size, align);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
-	return heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller);
+	return filled(heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller));
 }
 
 static bool is_power_of_two(size_t n)

@@ -11,6 +11,10 @@
 #include <unistd.h>
 #include "port.h"
 
+enum kspan_thp kspan_thp;
+u32 kspan_fill;
+bool kspan_limit_given;		/* the soft limit is the user's */
+
 static void options_refuse(const char *what, const char *s, size_t len)
 {
 	port_report("KSPAN_OPTIONS: %s \"%.*s\"", what, (int)len, s);
@@ -77,6 +81,33 @@ static bool parse_on_error(const char *s, size_t len)
 	return true;
 }
 
+static bool parse_thp(const char *s, size_t len)
+{
+	if (is(s, len, "default"))
+		kspan_thp = KSPAN_THP_DEFAULT;
+	else if (is(s, len, "always"))
+		kspan_thp = KSPAN_THP_ALWAYS;
+	else if (is(s, len, "never"))
+		kspan_thp = KSPAN_THP_NEVER;
+	else
+		return false;
+	return true;
+}
+
+/* Every malloc() and free() must pass by; so they are checked as well. */
+static bool parse_fill(struct kspan_config *config, bool on, u32 fill)
+{
+	config->checked |= on;
+	kspan_fill = on ? kspan_fill | fill : kspan_fill & ~fill;
+	return true;
+}
+
+static bool parse_zero(const char *s, size_t len, bool *on)
+{
+	*on = is(s, len, "on_free");
+	return *on || is(s, len, "0");
+}
+
 #define DAY_MS	(24u * 3600 * 1000)
 
 /* Returns false for a bad value, refuses an unknown key itself. */
@@ -84,11 +115,13 @@ static bool parse_option(struct kspan_config *config, const char *key, size_t kl
 			 const char *val, size_t vlen)
 {
 	size_t ms;
+	bool on = false;
 
 	if (is(key, klen, "checked"))
 		return parse_bool(val, vlen, &config->checked);
 	if (is(key, klen, "on_error"))
 		return parse_on_error(val, vlen);
+	kspan_limit_given |= is(key, klen, "limit_soft");
 	if (is(key, klen, "limit_soft"))
 		return parse_size_option(val, vlen, 1u << 20, PTRDIFF_MAX, &config->limit_soft);
 	if (is(key, klen, "limit_hard"))
@@ -105,6 +138,12 @@ static bool parse_option(struct kspan_config *config, const char *key, size_t kl
 		return parse_bool(val, vlen, &kspan_background);
 	if (is(key, klen, "stats_exit"))
 		return parse_bool(val, vlen, &kspan_stats_exit);
+	if (is(key, klen, "thp"))
+		return parse_thp(val, vlen);
+	if (is(key, klen, "junk"))
+		return parse_bool(val, vlen, &on) && parse_fill(config, on, KSPAN_FILL_JUNK);
+	if (is(key, klen, "zero"))
+		return parse_zero(val, vlen, &on) && parse_fill(config, on, KSPAN_FILL_ZERO);
 	options_refuse("unknown option", key, klen);
 	return false;
 }
@@ -129,6 +168,8 @@ void options_parse(struct kspan_config *config)
 		if (*s == ',')
 			s++;
 	}
+	/* a later checked=0 does not take from junk and zero what they need */
+	config->checked |= kspan_fill != 0;
 	if (config->limit_hard && config->limit_soft > config->limit_hard)
 		options_refuse("limit_soft is above", "limit_hard", 10);
 }

@@ -189,6 +189,13 @@ static char *map_aligned(size_t nbytes, size_t align, uintptr_t hint)
 	return map_trim(nbytes, align);
 }
 
+/* Only a hint: a kernel without huge pages refuses. */
+static void advise_thp(char *p, size_t nbytes)
+{
+	if (kspan_thp != KSPAN_THP_DEFAULT)
+		madvise(p, nbytes, kspan_thp == KSPAN_THP_ALWAYS ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 /* Whole arenas, just below the previous ones where that place is free. */
 static char *map_arenas(size_t nbytes, size_t align)
 {
@@ -196,8 +203,10 @@ static char *map_arenas(size_t nbytes, size_t align)
 	char *p;
 
 	p = map_aligned(nbytes, align, last > nbytes ? (last - nbytes) & -align : 0);
-	if (p)
+	if (p) {
 		port_store(&arena_hint, (uintptr_t)p);
+		advise_thp(p, nbytes);
+	}
 	return p;
 }
 
@@ -302,6 +311,8 @@ bool port_heap_start(struct kspan_heap *heap)
 		options_parse(&config);
 		port_background_start(config.epoch_ms);
 		started = heap_init(heap, &config) == 0;
+		if (started && !kspan_background)
+			port_cgroup_adopt(heap);
 	}
 	port_mutex_unlock(&port_start_lock);
 	return started;

@@ -28,7 +28,27 @@ void port_background_after_fork(void) KSPAN_HIDDEN;
 /* fork.c */
 void port_fork_start(void) KSPAN_HIDDEN;
 
+/* cgroup.c */
+u64 port_cgroup_limit(const char *self, const char *top) KSPAN_HIDDEN;
+void port_cgroup_adopt(struct kspan_heap *heap) KSPAN_HIDDEN;
+
+/* What is asked of the kernel for the memory of objects. */
+enum kspan_thp {
+	KSPAN_THP_DEFAULT,
+	KSPAN_THP_ALWAYS,
+	KSPAN_THP_NEVER,
+};
+
+/* What is written over objects by the malloc library; ORed. */
+enum kspan_fill {
+	KSPAN_FILL_JUNK = 1,	/* at malloc() and at free() */
+	KSPAN_FILL_ZERO = 2,	/* at free(); before junk */
+};
+
 /* options.c */
+extern enum kspan_thp kspan_thp KSPAN_HIDDEN;
+extern u32 kspan_fill KSPAN_HIDDEN;
+extern bool kspan_limit_given KSPAN_HIDDEN;
 extern bool kspan_stats_exit KSPAN_HIDDEN;
 void options_parse(struct kspan_config *config) KSPAN_HIDDEN;
 
