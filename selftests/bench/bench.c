@@ -9,13 +9,16 @@
  *
  * A row does batches of operations until the time is over, once to warm up and
  * once for the record. Inside a batch nothing of the C library is called but the
- * malloc family; only a thread that finds its ring full or empty gives up the CPU.
+ * malloc family; only a thread that waits long for another gives up the CPU.
  * The first word of every object is written, unless the row says otherwise. What
  * the rows need for themselves is static, so that the heap is the row's alone.
  *
  * Rows of one thread are measured in CPU time of the process, its background
  * threads included: others that want the CPU do not disturb it. Rows of several
- * threads are measured by the wall clock, since waiting is what they are about.
+ * threads are measured by the wall clock, since waiting is what they are about. Each
+ * thread has a CPU of its own, all begin a batch together, and it is the batch in the
+ * middle that counts: in the slowest a thread had lost its CPU, in the fastest it was
+ * alone.
  *
  * Documentation/benchmarks/index.rst tells what each row is good for.
  */
@@ -36,11 +39,12 @@
 #define CHURN		100000
 #define OWN		1000	/* objects of each thread */
 #define SWAPS		1024	/* places that two threads swap through */
-#define RING		4096	/* objects on their way to the consumer; a power of two */
-#define RING_BATCH	32	/* after how many the other side hears of it */
+#define RING		512	/* objects on their way to the consumer; a power of two */
+#define RING_STEP	32	/* after how many the other side hears of it */
 #define LARGE		16
 #define SHORT_LIFE	100	/* allocations of a thread that comes and goes */
 #define MAX_THREADS	16
+#define MAX_BATCHES	65536	/* of a thread, that are remembered */
 #define SYS_PAGE	4096
 
 struct worker;
@@ -51,35 +55,46 @@ struct worker;
  * @batch: does some operations, returns how many
  * @size: for @batch: bytes of each object; 0 for mixed
  * @threads: how many do @batch
- * @consumes: one more thread frees what they allocate
+ * @other: what every second one does instead
  */
 struct row {
 	const char *name;
 	uint64_t (*batch)(struct worker *w);
 	size_t size;
 	unsigned int threads;
-	bool consumes;
+	uint64_t (*other)(struct worker *w);
 };
 
 /**
  * struct worker - one thread's part in a row
  * @row: the row
+ * @batch: what it does in it
  * @rng: state of its random numbers
  * @nops: operations since the clock started
- * @ns: how long they took
+ * @ns: CPU time that they took
+ * @nbatches: the entries of @batch_ns
+ * @batch_ns: how long each batch took per operation, by the wall clock
  * @live: its objects
  */
 struct worker {
 	const struct row *row;
+	uint64_t (*batch)(struct worker *w);
 	uint64_t rng;
 	uint64_t nops;
 	uint64_t ns;
+	uint32_t nbatches;
+	float batch_ns[MAX_BATCHES];
 	void *live[OWN];
 } __attribute__((aligned(128)));
 
 static struct worker worker[MAX_THREADS];
 static uint64_t run_ms = 300;
-static pthread_barrier_t barrier;
+
+/* Where the threads of a row wait for each other. */
+static struct {
+	_Atomic uint64_t here __attribute__((aligned(128)));
+	_Atomic uint64_t last;	/* the turn after which the first one stops */
+} meeting = { .last = UINT64_MAX };
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -87,6 +102,29 @@ static uint64_t clock_ns(clockid_t id)
 
 	clock_gettime(id, &ts);
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* It takes long only where somebody else has the other's CPU. */
+static inline void wait_a_little(unsigned int *tries)
+{
+	if (++*tries % 256 == 0)
+		sched_yield();
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* All threads of the row pass together; false when the last turn is over. */
+static bool meet(struct worker *w, uint64_t turn)
+{
+	unsigned int tries = 0;
+
+	atomic_fetch_add(&meeting.here, 1);
+	while (atomic_load(&meeting.here) < turn * w->row->threads)
+		wait_a_little(&tries);
+	return turn <= atomic_load(&meeting.last);
 }
 
 /* xorshift64 */
@@ -200,21 +238,8 @@ static uint64_t churn(struct worker *w)
 static struct {
 	_Atomic uint64_t put __attribute__((aligned(128)));
 	_Atomic uint64_t taken __attribute__((aligned(128)));
-	_Atomic bool closed __attribute__((aligned(128)));
-	void *obj[RING];
+	void *obj[RING] __attribute__((aligned(128)));
 } ring;
-
-/* Waits in vain for long only where somebody else has the other's CPU. */
-static inline void wait_a_little(unsigned int *tries)
-{
-	if (++*tries % 256 == 0)
-		sched_yield();
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
 
 static uint64_t produce(struct worker *w)
 {
@@ -223,11 +248,11 @@ static uint64_t produce(struct worker *w)
 	unsigned int tries = 0;
 	int i, n;
 
-	for (n = 0; n < PAIRS / RING_BATCH; n++) {
+	for (n = 0; n < PAIRS / RING_STEP; n++) {
 		/* pairs with the release in consume() */
-		while (put + RING_BATCH - atomic_load_explicit(&ring.taken, memory_order_acquire) > RING)
+		while (put + RING_STEP - atomic_load_explicit(&ring.taken, memory_order_acquire) > RING)
 			wait_a_little(&tries);
-		for (i = 0; i < RING_BATCH; i++) {
+		for (i = 0; i < RING_STEP; i++) {
 			void *p = malloc(size ? size : mixed_size(w));
 
 			touch(p);
@@ -239,33 +264,28 @@ static uint64_t produce(struct worker *w)
 	return PAIRS;
 }
 
-static void *consume(void *arg)
+static uint64_t consume(struct worker *w)
 {
-	uint64_t taken = 0;
+	uint64_t taken = atomic_load_explicit(&ring.taken, memory_order_relaxed);
 	unsigned int tries = 0;
+	int i, n;
 
-	for (;;) {
-		bool closed = atomic_load(&ring.closed);
+	(void)w;
+	for (n = 0; n < PAIRS / RING_STEP; n++) {
 		/* pairs with the release in produce() */
-		uint64_t put = atomic_load_explicit(&ring.put, memory_order_acquire);
-
-		if (put == taken) {
-			if (closed)
-				return arg;
+		while (atomic_load_explicit(&ring.put, memory_order_acquire) == taken)
 			wait_a_little(&tries);
-			continue;
-		}
-		while (taken < put) {
+		for (i = 0; i < RING_STEP; i++) {
 			uint64_t *p = ring.obj[taken++ % RING];
 
 			if (*p != (uintptr_t)p)
 				abort();
 			free(p);
-			/* pairs with the acquire in produce() */
-			if (taken % RING_BATCH == 0)
-				atomic_store_explicit(&ring.taken, taken, memory_order_release);
 		}
+		/* pairs with the acquire in produce() */
+		atomic_store_explicit(&ring.taken, taken, memory_order_release);
 	}
+	return PAIRS;
 }
 
 static uint64_t swap(struct worker *w)
@@ -416,8 +436,8 @@ static const struct row rows[] = {
 	{ "lifo-64", lifo, 64, 1 },
 	{ "mixed-10000", mixed, 0, 1 },
 	{ "churn-100000", churn, 0, 1 },
-	{ "prodcons-same", produce, 64, 1, true },
-	{ "prodcons-mixed", produce, 0, 1, true },
+	{ "prodcons-same", produce, 64, 2, consume },
+	{ "prodcons-mixed", produce, 0, 2, consume },
 	{ "swap-2", swap, 0, 2 },
 	{ "own-1", own, 0, 1 },
 	{ "own-2", own, 0, 2 },
@@ -432,49 +452,87 @@ static const struct row rows[] = {
 
 #define NROWS	(sizeof(rows) / sizeof(rows[0]))
 
-static bool one_thread(const struct row *row)
+/* Batches for @ms; the worker knows then how long they took. */
+static void measure(struct worker *w, uint64_t ms, uint64_t *turn)
 {
-	return row->threads == 1 && !row->consumes;
-}
-
-/* Batches for @ms; their number and time are in the worker then. */
-static void measure(struct worker *w, uint64_t ms)
-{
-	clockid_t id = one_thread(w->row) ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
-	uint64_t end, start;
+	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), end = now + ms * 1000000;
 
 	w->nops = 0;
-	end = clock_ns(CLOCK_MONOTONIC) + ms * 1000000;
-	start = clock_ns(id);
-	do {
-		w->nops += w->row->batch(w);
-	} while (clock_ns(CLOCK_MONOTONIC) < end);
-	w->ns = clock_ns(id) - start;
+	w->nbatches = 0;
+	while (w->row->threads == 1 ? now < end : meet(w, ++*turn)) {
+		uint64_t n, start = clock_ns(CLOCK_MONOTONIC);
+
+		n = w->batch(w);
+		now = clock_ns(CLOCK_MONOTONIC);
+		w->nops += n;
+		if (w->nbatches < MAX_BATCHES)
+			w->batch_ns[w->nbatches++] = (float)(now - start) / n;
+		if (w == worker && now >= end)
+			atomic_store(&meeting.last, *turn);
+	}
+	w->ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+}
+
+/* Threads that share a CPU do not meet. */
+static void settle(unsigned int n)
+{
+	cpu_set_t mine, one;
+	unsigned int cpu;
+
+	if (sched_getaffinity(0, sizeof(mine), &mine))
+		return;
+	n %= CPU_COUNT(&mine);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &mine) || n--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+		return;
+	}
 }
 
 static void *work(void *arg)
 {
 	struct worker *w = arg;
+	uint64_t turn = 0;
 
-	pthread_barrier_wait(&barrier);
-	measure(w, run_ms / 4);
-	pthread_barrier_wait(&barrier);
-	measure(w, run_ms);
+	if (w->row->threads > 1)
+		settle(w - worker);
+	measure(w, run_ms / 4, &turn);
+	if (w->row->threads > 1)
+		meet(w, ++turn);	/* all have seen the last turn */
+	if (w == worker)
+		atomic_store(&meeting.last, UINT64_MAX);
+	measure(w, run_ms, &turn);
 	return arg;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of a worker's batches. */
+static double median(struct worker *w)
+{
+	qsort(w->batch_ns, w->nbatches, sizeof(w->batch_ns[0]), by_time);
+	return w->batch_ns[w->nbatches / 2];
 }
 
 /* Returns nanoseconds per operation of one thread, the mean of all threads. */
 static double run(const struct row *row)
 {
-	pthread_t thread[MAX_THREADS], consumer;
+	pthread_t thread[MAX_THREADS];
 	double sum = 0;
 	unsigned int i;
 
-	pthread_barrier_init(&barrier, NULL, row->threads);
-	if (row->consumes && pthread_create(&consumer, NULL, consume, NULL))
-		abort();
 	for (i = 0; i < row->threads; i++) {
 		worker[i].row = row;
+		worker[i].batch = i % 2 && row->other ? row->other : row->batch;
 		worker[i].rng = 0x9e3779b97f4a7c15ull * (i + 1);
 		if (i && pthread_create(&thread[i], NULL, work, &worker[i]))
 			abort();
@@ -482,11 +540,10 @@ static double run(const struct row *row)
 	work(&worker[0]);
 	for (i = 1; i < row->threads; i++)
 		pthread_join(thread[i], NULL);
-	atomic_store(&ring.closed, true);
-	if (row->consumes)
-		pthread_join(consumer, NULL);
+	if (row->threads == 1)
+		return (double)worker[0].ns / worker[0].nops;
 	for (i = 0; i < row->threads; i++)
-		sum += (double)worker[i].ns / worker[i].nops;
+		sum += median(&worker[i]);
 	return sum / row->threads;
 }
 
@@ -495,7 +552,7 @@ static void list_rows(void)
 	size_t i;
 
 	for (i = 0; i < NROWS; i++)
-		printf("%s %u\n", rows[i].name, rows[i].threads + rows[i].consumes);
+		printf("%s %u\n", rows[i].name, rows[i].threads);
 }
 
 static void whose_malloc(void)

@@ -16,9 +16,11 @@ import subprocess
 import sys
 
 OURS = "kspan"
-TIMED = ("micro", "program")
+TIMED = ("micro", "threads", "program")
+MINIMUM = ("micro", "program")	# CPU time: what disturbs only adds
 TITLES = {
-    "micro": "Microbenchmarks: ns per operation, minimum of the rounds",
+    "micro": "One thread: ns of CPU per operation, minimum of the rounds",
+    "threads": "Threads: ns per operation by the clock, median of the rounds",
     "program": "Programs: seconds of CPU, minimum of the rounds",
     "rss": "Programs: peak resident MiB, median of the rounds",
     "held": "Resident MiB after a spike of 512 MiB, median of the rounds",
@@ -33,11 +35,11 @@ def peers_of(names):
 
 
 def figure(row, name):
-    """The row's figure for one malloc: times are as good as their best round."""
+    """The row's figure for one malloc."""
     samples = row["samples"].get(name)
     if not samples:
         return None
-    return min(samples) if row["group"] in TIMED else statistics.median(samples)
+    return min(samples) if row["group"] in MINIMUM else statistics.median(samples)
 
 
 def best_peer(row, names):
@@ -198,12 +200,13 @@ plot {columns}
             every = [figure(row, other) for other in self.names if figure(row, other)]
             return figure(row, name) / min(every)
 
-        for group, title in (("micro", "Time per operation, by the row’s fastest"),
-                             ("program", "CPU time, by the row’s fastest"),
-                             ("rss", "Peak resident memory, by the row’s leanest")):
-            if self.group(group):
-                self.plot(os.path.join(folder, group + ".svg"), title, self.group(group),
-                          by_best, group == "micro")
+        for name, groups, title in (
+                ("micro", ("micro", "threads"), "Time per operation, by the row’s fastest"),
+                ("program", ("program",), "CPU time, by the row’s fastest"),
+                ("rss", ("rss",), "Peak resident memory, by the row’s leanest")):
+            if self.group(*groups):
+                self.plot(os.path.join(folder, name + ".svg"), title, self.group(*groups),
+                          by_best, name == "micro")
         if self.group("held"):
             self.plot(os.path.join(folder, "held.svg"),
                       "Resident MiB, 1 s and 10 s after a spike of 512 MiB is freed",

@@ -164,9 +164,10 @@ class Results:
 class Micro:
     """A row of bench.c."""
 
-    def __init__(self, build, name):
+    def __init__(self, build, name, threads):
         self.build = build
         self.name = name
+        self.group = "micro" if threads == 1 else "threads"
 
     def measure(self, malloc, results):
         done = subprocess.run([os.path.join(self.build, "bench"), self.name,
@@ -174,7 +175,7 @@ class Micro:
                               env=malloc.environ(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed("status %d: %s" % (done.returncode, done.stderr.strip()))
-        results.add(self.name, "micro", "ns/op", malloc, float(done.stdout))
+        results.add(self.name, self.group, "ns/op", malloc, float(done.stdout))
 
 
 class Program:
@@ -296,7 +297,7 @@ def timed_rows(build, inputs):
     for line in output_of(os.path.join(build, "bench"), "-l").splitlines():
         name, threads = line.split()
         if int(threads) <= max(2, os.cpu_count()):
-            rows.append(Micro(build, name))
+            rows.append(Micro(build, name, int(threads)))
     script = lambda name: os.path.join(PROGRAMS, name)
     data = lambda name: os.path.join(inputs, name)
     rows.append(Redis(build))
