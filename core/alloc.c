@@ -303,9 +303,10 @@ void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
 		heap_misuse(heap, KSPAN_INTERIOR_FREE, ptr, caller);
 		return NULL;
 	}
-	if (realloc_keeps(have, size) ||
-	    (span->pclass == KSPAN_PC_LARGE && large_resize(heap, span, size)))
+	if (realloc_keeps(have, size))
 		obj = ptr;
+	else if (span->pclass == KSPAN_PC_LARGE && large_resize(heap, span, size))
+		obj = (void *)span->start;
 	else
 		obj = realloc_move(heap, span, ptr, have, size, gfp, caller);
 	if (obj && (gfp & __GFP_ZERO) && size > have)

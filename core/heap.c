@@ -161,6 +161,15 @@ static void heap_span_enter(struct kspan_heap *heap, struct kspan_span *span, ui
 	pagemap_set(heap, span);
 }
 
+/* The length of a mapping of its own for @npages. */
+static size_t huge_bytes(struct kspan_heap *heap, size_t npages)
+{
+	size_t grain = heap->config.source->grain;
+
+	return round_up_to(pages_to_bytes(npages),
+			   grain > KSPAN_ARENA_SIZE ? grain : KSPAN_ARENA_SIZE);
+}
+
 /*
  * A large span longer than an arena: a mapping of its own, of whole arenas, so
  * that no other piece of memory can lie in one of them.
@@ -169,9 +178,7 @@ static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
 			       size_t npages, size_t align, int node, gfp_t gfp)
 {
 	struct kspan_source *source = heap->config.source;
-	size_t got, nbytes = round_up_to(pages_to_bytes(npages),
-					 source->grain > KSPAN_ARENA_SIZE ?
-					 source->grain : KSPAN_ARENA_SIZE);
+	size_t got, nbytes = huge_bytes(heap, npages);
 	size_t unit = pages_to_bytes(align);
 	unsigned long flags;
 	void *mem;
@@ -270,7 +277,7 @@ static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *spa
 	unsigned long flags = port_lock(&heap->lock);
 
 	pagemap_clear(heap, span);
-	pagemap_uncover(heap, span);
+	pagemap_uncover(heap, span->start, nbytes);
 	pages_add_inuse(&heap->pages, -(size_t)span->npages);
 	heap->sys_bytes -= nbytes;
 	port_unlock(&heap->lock, flags);
@@ -310,14 +317,123 @@ void heap_span_free(struct kspan_heap *heap, struct kspan_span *span)
 	port_kick(heap);
 }
 
+/*
+ * Account for a huge span as it is, or take that back. With it the invariants hold
+ * while the span is between two places: it is on the list of large spans, but in
+ * no arena.
+ */
+static void huge_count(struct kspan_heap *heap, struct kspan_span *span, bool in)
+{
+	size_t npages = in ? span->npages : -(size_t)span->npages;
+
+	port_assert_held(&heap->lock);
+	pages_add_inuse(&heap->pages, npages);
+	heap->sys_bytes += pages_to_bytes(npages);
+	heap->large_bytes += pages_to_bytes(npages);
+}
+
+/* Enter a huge span whose memory lies at @addr now. */
+static void huge_enter(struct kspan_heap *heap, struct kspan_span *span, uintptr_t addr,
+		       size_t nbytes, struct kspan_arena *arena)
+{
+	unsigned long flags = port_lock(&heap->lock);
+
+	span->start = addr;
+	span->npages = bytes_to_pages(nbytes);
+	pagemap_recover(heap, addr, nbytes, arena);
+	pagemap_set(heap, span);
+	huge_count(heap, span, true);
+	port_unlock(&heap->lock, flags);
+}
+
+static void huge_leave(struct kspan_heap *heap, struct kspan_span *span)
+{
+	unsigned long flags = port_lock(&heap->lock);
+
+	huge_count(heap, span, false);
+	pagemap_clear(heap, span);
+	pagemap_uncover(heap, span->start, pages_to_bytes(span->npages));
+	port_unlock(&heap->lock, flags);
+}
+
+/* Give back the end of a huge span. */
+static void huge_cut(struct kspan_heap *heap, struct kspan_span *span, size_t nbytes)
+{
+	struct kspan_source *source = heap->config.source;
+	uintptr_t end = span->start + nbytes;
+	size_t over = pages_to_bytes(span->npages) - nbytes;
+	unsigned long flags = port_lock(&heap->lock);
+
+	huge_count(heap, span, false);
+	pagemap_uncover(heap, end, over);
+	span->npages = bytes_to_pages(nbytes);
+	huge_count(heap, span, true);
+	port_unlock(&heap->lock, flags);
+	source->put(source, (void *)end, over);
+}
+
+/*
+ * Have a huge span's memory at other addresses, where there are @nbytes for it.
+ * Before the old ones can be anybody else's they are gone from the map; the
+ * caller owns the span, so nobody looks for it meanwhile.
+ */
+static bool huge_move(struct kspan_heap *heap, struct kspan_span *span, size_t nbytes)
+{
+	struct kspan_source *source = heap->config.source;
+	struct kspan_arena *arena = pagemap_arena(heap, span->start), *room;
+	size_t got, have = pages_to_bytes(span->npages);
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+	unsigned long flags;
+	uintptr_t from = span->start, to;
+
+	if (!source->move || !heap_within_limit(heap, nbytes - have))
+		return false;
+	to = (uintptr_t)source->get(source, nbytes, nbytes, KSPAN_ARENA_SIZE, gfp, -1, &got);
+	if (!to)
+		return false;
+	if (!pagemap_cover(heap, to, got, true, gfp)) {
+		source->put(source, (void *)to, got);
+		return false;
+	}
+	room = pagemap_arena(heap, to);
+	huge_leave(heap, span);
+	if (source->move(source, (void *)from, have, (void *)to, got)) {
+		room->nodeid = arena->nodeid;
+		huge_enter(heap, span, to, got, room);
+		fix_free(&heap->fix[FIX_ARENA], arena);
+		return true;
+	}
+	flags = port_lock(&heap->lock);
+	pagemap_uncover(heap, to, got);
+	port_unlock(&heap->lock, flags);
+	huge_enter(heap, span, from, have, arena);
+	fix_free(&heap->fix[FIX_ARENA], room);
+	return false;
+}
+
+/* Neither shorter than an arena, where it would not be huge, nor aligned beyond one. */
+static bool huge_resize(struct kspan_heap *heap, struct kspan_span *span, size_t npages)
+{
+	size_t nbytes = huge_bytes(heap, npages), have = pages_to_bytes(span->npages);
+
+	if (npages <= KSPAN_ARENA_PAGES)
+		return false;
+	if (nbytes > have)
+		return huge_move(heap, span, nbytes);
+	if (nbytes < have)
+		huge_cut(heap, span, nbytes);
+	return true;
+}
+
 /**
- * heap_span_resize - change a large span's length where it stands
+ * heap_span_resize - change a large span's length
  * @heap: its heap
- * @span: a large span inside an arena
- * @npages: its new length
+ * @span: a large span; one with a mapping of its own may have another address
+ *	afterwards, others stay where they are
+ * @npages: its new length, at least
  *
  * Context: no lock held; the caller owns the span.
- * Return: false when the pages behind it are not free; nothing changed then.
+ * Return: false when it cannot be done without a copy; nothing changed then.
  */
 bool heap_span_resize(struct kspan_heap *heap, struct kspan_span *span, size_t npages)
 {
@@ -326,7 +442,9 @@ bool heap_span_resize(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	unsigned long flags;
 	bool needzero, ok = true;
 
-	if (arena->huge || npages > KSPAN_ARENA_PAGES)
+	if (arena->huge)
+		return huge_resize(heap, span, npages);
+	if (npages > KSPAN_ARENA_PAGES)
 		return false;
 	if (npages > span->npages &&
 	    !heap_within_limit(heap, pages_to_bytes(npages - span->npages)))

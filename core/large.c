@@ -78,10 +78,12 @@ void large_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uin
 }
 
 /**
- * large_resize - make a large object longer or shorter where it is
+ * large_resize - make a large object longer or shorter without a copy
  * @heap: its heap
  * @span: its span
  * @size: bytes wanted
+ *
+ * A huge one may have moved: the object is at @span->start then.
  *
  * Return: false when there is no room behind it, or when it would become small.
  */

@@ -234,18 +234,22 @@ void pagemap_clear(struct kspan_heap *heap, struct kspan_span *span)
 	pagemap_write(heap, span, NULL, KSPAN_PC_NONE);
 }
 
-/*
- * Forget a huge span's mapping, which is about to go back to the source. The
- * heap's lock is held.
- */
-void pagemap_uncover(struct kspan_heap *heap, struct kspan_span *span)
+/* Enter @arena for every region of a huge span, or of what it has for a mapping. */
+void pagemap_recover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes,
+		     struct kspan_arena *arena)
 {
-	struct kspan_regions *regions = heap->regions;
-	uintptr_t lo = span->start >> KSPAN_ARENA_SHIFT;
-	uintptr_t hi = (span->start + pages_to_bytes(span->npages) - 1) >> KSPAN_ARENA_SHIFT;
 	uintptr_t r;
 
 	port_assert_held(&heap->lock);
-	for (r = lo; r <= hi; r++)
-		regions_set(regions, r, &kspan_no_arena);
+	for (r = addr >> KSPAN_ARENA_SHIFT; r <= (addr + nbytes - 1) >> KSPAN_ARENA_SHIFT; r++)
+		regions_set(heap->regions, r, arena);
+}
+
+/*
+ * Forget a huge span's mapping, or the end of it, which is about to leave the
+ * heap. The heap's lock is held.
+ */
+void pagemap_uncover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes)
+{
+	pagemap_recover(heap, addr, nbytes, &kspan_no_arena);
 }

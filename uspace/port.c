@@ -256,10 +256,23 @@ static bool source_release(struct kspan_source *src, void *addr, size_t nbytes)
 	return !err;
 }
 
+/* A refusal may have come after the kernel had unmapped @to, for others to take. */
+static bool source_move(struct kspan_source *src, void *from, size_t nbytes, void *to,
+			size_t want)
+{
+	int saved = errno;
+	void *p = mremap(from, nbytes, want, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+
+	(void)src;
+	errno = saved;
+	return p != MAP_FAILED;
+}
+
 struct kspan_source kspan_mmap_source = {
 	.get = source_get,
 	.put = source_put,
 	.release = source_release,
+	.move = source_move,
 	.unit = 4096,
 	.grain = KSPAN_ARENA_SIZE,
 	.zeroed = true,

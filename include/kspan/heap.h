@@ -18,6 +18,10 @@
  * @release: let the system have the memory, keep the addresses, which read as
  *	zero when next touched. NULL where that cannot be (the kernel's linear
  *	map): idle pages are then put. False: nothing happened.
+ * @move: have the memory of the @nbytes at @from, with what is in it, at @to, where
+ *	@want bytes of @get's lie that nobody touched; what is above @nbytes reads
+ *	as zero. @from is then no longer the heap's. False: @from is as it was and
+ *	@to is lost. NULL where that cannot be.
  * @unit: what @release can give back: runs of this size and alignment
  * @grain: object memory is asked for in multiples of this, aligned to it; a
  *	power of two, at least KSPAN_PAGE_SIZE (metadata goes by pages)
@@ -31,6 +35,7 @@ struct kspan_source {
 		     gfp_t gfp, int node, size_t *got);
 	void (*put)(struct kspan_source *src, void *addr, size_t nbytes);
 	bool (*release)(struct kspan_source *src, void *addr, size_t nbytes);
+	bool (*move)(struct kspan_source *src, void *from, size_t nbytes, void *to, size_t want);
 	size_t unit;
 	size_t grain;
 	bool zeroed;
@@ -252,7 +257,9 @@ bool pagemap_cover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, bool 
 		   gfp_t gfp);
 void pagemap_set(struct kspan_heap *heap, struct kspan_span *span);
 void pagemap_clear(struct kspan_heap *heap, struct kspan_span *span);
-void pagemap_uncover(struct kspan_heap *heap, struct kspan_span *span);
+void pagemap_uncover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes);
+void pagemap_recover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes,
+		     struct kspan_arena *arena);
 
 static __always_inline struct kspan_arena *pagemap_arena(const struct kspan_heap *heap,
 							 uintptr_t addr)
