@@ -158,7 +158,7 @@ TEST(each)
 
 /* A tree of control groups in a directory of its own. */
 
-static char top[] = "/tmp/kspan-cgroup-XXXXXX";
+static char top[64];
 
 static void write_file(const char *name, const char *text)
 {
@@ -194,6 +194,7 @@ TEST(cgroup_limits)
 {
 	char command[300];
 
+	strcpy(top, "/tmp/kspan-cgroup-XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(top));
 	make_dir("a");
 	make_dir("a/b");
