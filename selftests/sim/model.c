@@ -850,6 +850,33 @@ static void check_slots(struct kspan_slotset *ss)
 	}
 }
 
+static u32 nlists(void)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sim.script->list); i++)
+		n += sim.script->list[i].n != 0;
+	return n;
+}
+
+/* Where nothing happened at a time, the limits add up to the budget used. */
+static void check_budget(struct kspan_slotset *ss)
+{
+	struct kspan_slot *slot = ss->os.slot[0];
+	u32 c, used = 0;
+
+	if (nlists() > 1 || !rcu_unused() || cfg(CFG_CPUS) > 1)
+		return;
+	for (c = 0; c < ss->nstacks; c++) {
+		u32 limit = *slot_limit(ss, slot, c);
+
+		used += limit ? (limit - ss->base[c]) * kspan_heap0.central[0][c].size : 0;
+	}
+	if (used != slot->budget_used)
+		sim_fail("stacks may hold %u bytes, the budget says %u", used,
+			 slot->budget_used);
+}
+
 struct live_count {
 	u64 n, ntiny, nlarge, ncache;
 	u64 cls[KSPAN_NUM_SPAN_CLASSES];
@@ -934,11 +961,8 @@ static void free_all(void)
 static void check_limit(void)
 {
 	size_t inuse = pages_to_bytes(kspan_heap0.pages.ninuse);
-	u32 i, n = 0;
 
-	for (i = 0; i < ARRAY_SIZE(sim.script->list); i++)
-		n += sim.script->list[i].n != 0;
-	if (n == 1 && cfg(CFG_HARD) && inuse > cfg(CFG_HARD))
+	if (nlists() == 1 && cfg(CFG_HARD) && inuse > cfg(CFG_HARD))
 		sim_fail("%zu bytes are in use, the limit being %zu", inuse,
 			 (size_t)cfg(CFG_HARD));
 }
@@ -968,6 +992,7 @@ void model_quiesce(bool last)
 	else
 		op_verify(sim.self, NULL);
 	check_slots(&kspan_heap0.slots);
+	check_budget(&kspan_heap0.slots);
 	check_stats();
 	check_limit();
 	if (!last)

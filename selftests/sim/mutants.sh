@@ -10,11 +10,17 @@
 
 cd "$(dirname "$0")" || exit 1
 top=$(cd ../.. && pwd)
-base=$top/build/sim-gcc
-work=$top/build/sim-mutant
+base=$top/build/sim-mutants/base	# of a copy: the tree may change meanwhile
+work=$top/build/sim-mutants/work
+src=$top/build/sim-mutants/src
 seeds=15000
 
-make -s -j2 CC=gcc B="$base" || exit 1
+rm -rf "$base" "$src"
+mkdir -p "$src"
+cp -r "$top/core" "$top/include" "$src"
+find "$src" -name '*.o' -delete
+make -s -j2 CC=gcc B="$base" CORE="$src/core" INCLUDE="$src/include" || exit 1
+"$base/sim" --seeds 1..200 || exit 1
 
 names=()
 for patch in mutants/*.patch; do
@@ -37,15 +43,14 @@ build()
 
 	rm -rf "$work"
 	mkdir -p "$work"
-	cp -r "$top/core" "$work/core"
-	find "$work/core" -name '*.o' -delete
+	cp -r "$src/core" "$work/core"
 	patch -s -p1 -d "$work" <"mutants/$1.patch" || return 1
-	for file in "$top"/core/*.c; do
+	for file in "$src"/core/*.c; do
 		file=$(basename "$file" .c)
-		if cmp -s "$top/core/$file.c" "$work/core/$file.c"; then
+		if cmp -s "$src/core/$file.c" "$work/core/$file.c"; then
 			objs+=("$base/core/$file.o")
 		else
-			gcc -std=gnu11 -O1 -w -D_GNU_SOURCE -I. -I"$top/include" \
+			gcc -std=gnu11 -O1 -w -D_GNU_SOURCE -I. -I"$src/include" \
 				-c -o "$work/$file.o" "$work/core/$file.c" || return 1
 			objs+=("$work/$file.o")
 		fi
@@ -65,8 +70,8 @@ catch()
 	local script how
 
 	seeds_catch 1..1500 && return
-	for script in scripts/*.sim; do
-		for how in --replay --faults --search; do
+	for how in --replay --faults --search; do
+		for script in scripts/*.sim; do
 			"$work/sim" $how "$script" >"$work/out" 2>&1 && continue
 			basename "$script"
 			return

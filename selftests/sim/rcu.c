@@ -113,6 +113,12 @@ bool rcu_idle(void)
 	return !rcu.first && rcu.ndone == rcu.ngiven;
 }
 
+/* Whether nobody ever gave a callback. */
+bool rcu_unused(void)
+{
+	return !rcu.ngiven;
+}
+
 static bool done_up_to(struct sim_ctx *ctx, void *arg)
 {
 	return rcu.ndone >= *(u64 *)arg;

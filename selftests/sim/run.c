@@ -46,6 +46,8 @@ static void run_all(void)
 	if (!heap_start()) {
 		if (source_outstanding())
 			sim_fail("a heap that could not be made keeps memory");
+		if (!cfg(CFG_FAIL_AT))
+			sim_fail("the heap cannot be made");
 		return;
 	}
 	for (i = 0; i < sim.script->setup.n; i++)

@@ -208,6 +208,7 @@ void rcu_read_lock(void);
 void rcu_read_unlock(void);
 void rcu_run(void);
 bool rcu_idle(void);
+bool rcu_unused(void);
 
 /* slots.c */
 void slots_reset(void);
