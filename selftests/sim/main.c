@@ -66,6 +66,7 @@ static void show_failure(struct sim_script *script)
 	out = tmpfile();
 	if (!out)
 		return;
+	fputs("# SPDX-License-Identifier: GPL-2.0 OR MIT\n", out);
 	script_print(script, out);
 	rewind(out);
 	while (fgets(line, sizeof(line), out))
