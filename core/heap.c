@@ -670,6 +670,7 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	heap->ntiny_malloc = heap->ntiny_free = heap->nfail = 0;
 	port_memset(heap->nmisuse, 0, sizeof(heap->nmisuse));
 	heap->rcu_batch = NULL;
+	heap->rcu_reserve_used = false;
 	port_lock_init(&heap->lock, KSPAN_RANK_HEAP);
 	port_mutex_init(&heap->caches_lock);
 	port_lock_init(&heap->rcu_lock, KSPAN_RANK_RCU);

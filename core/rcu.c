@@ -30,6 +30,39 @@ struct kspan_rcu_batch {
 
 #define BATCH_OBJS	((BATCH_BYTES - sizeof(struct kspan_rcu_batch)) / sizeof(void *))
 
+/* Memory for a batch: there is always that of one in the heap itself. */
+static struct kspan_rcu_batch *batch_get(struct kspan_heap *heap)
+{
+	struct kspan_rcu_batch *batch;
+	unsigned long flags;
+
+	_Static_assert(sizeof(heap->rcu_reserve) == BATCH_BYTES, "the reserve is a batch");
+
+	batch = heap_alloc(heap, BATCH_BYTES, false, GFP_NOWAIT | __GFP_NOWARN, 0);
+	if (likely(batch))
+		return batch;
+	flags = port_lock(&heap->rcu_lock);
+	if (!heap->rcu_reserve_used) {
+		heap->rcu_reserve_used = true;
+		batch = (struct kspan_rcu_batch *)heap->rcu_reserve;
+	}
+	port_unlock(&heap->rcu_lock, flags);
+	return batch;
+}
+
+static void batch_put(struct kspan_heap *heap, struct kspan_rcu_batch *batch)
+{
+	unsigned long flags;
+
+	if (batch != (struct kspan_rcu_batch *)heap->rcu_reserve) {
+		heap_free(heap, batch, 0);
+		return;
+	}
+	flags = port_lock(&heap->rcu_lock);
+	heap->rcu_reserve_used = false;
+	port_unlock(&heap->rcu_lock, flags);
+}
+
 /* The second grace period is over. */
 static void batch_free(port_rcu_t *rcu)
 {
@@ -40,7 +73,7 @@ static void batch_free(port_rcu_t *rcu)
 		port_obj_free(batch->objs[i]);
 		heap_free(batch->heap, batch->objs[i], 0);
 	}
-	heap_free(batch->heap, batch, 0);
+	batch_put(batch->heap, batch);
 }
 
 /* The first grace period is over: close the batch, and wait for what is in it. */
@@ -75,7 +108,7 @@ static bool batch_open(struct kspan_heap *heap, void *ptr)
 	struct kspan_rcu_batch *batch;
 	unsigned long flags;
 
-	batch = heap_alloc(heap, BATCH_BYTES, false, GFP_NOWAIT | __GFP_NOWARN, 0);
+	batch = batch_get(heap);
 	if (!batch)
 		return false;
 	batch->heap = heap;
@@ -109,8 +142,9 @@ void heap_free_rcu(struct kspan_heap *heap, void *ptr)
  * @ptr: the object; NULL is nothing
  *
  * Context: any that may allocate with GFP_NOWAIT. When there is no memory for a
- * batch it waits for a grace period, so a caller that must not sleep should
- * hold memory in reserve.
+ * batch, and the one that the heap keeps in reserve is waiting already, it
+ * waits for a grace period; so a caller that must not sleep should not free
+ * more than 60 objects so while memory is short.
  */
 void kspan_free_rcu(const void *ptr)
 {

@@ -68,6 +68,7 @@ static void stats_tiny(struct kspan_heap *heap, struct kspan_stats *stats)
 	u32 i;
 
 	stats_stack(heap, KSPAN_STACK_TINY, &blocks);
+	blocks.nhit = 0;	/* a block may serve several objects, or none */
 	stats_add_class(stats, &blocks);
 	stats->ntiny_malloc = port_load(&heap->ntiny_malloc);
 	stats->ntiny_free = port_load(&heap->ntiny_free);
@@ -137,30 +138,50 @@ void heap_get_stats(struct kspan_heap *heap, struct kspan_stats *stats)
 
 #define LEAKS_LISTED	16	/* objects of a class that are listed one by one */
 
+/* What is found under a lock is listed when the lock is gone. */
+struct leak {
+	void *obj;
+	size_t size;
+	uintptr_t site;
+};
+
 struct leaks {
 	bool (*owns)(uintptr_t site, void *arg);
 	void *arg;
 	bool print;
 	u64 n;
-	u64 nbytes;
+	struct leak first[LEAKS_LISTED];
 };
 
-static void leak_found(struct leaks *leaks, const char *what, void *obj, size_t size,
-		       uintptr_t site)
+static void leak_found(struct leaks *leaks, void *obj, size_t size, uintptr_t site)
 {
+	if (leaks->n < LEAKS_LISTED)
+		leaks->first[leaks->n] = (struct leak){ obj, size, site };
 	leaks->n++;
-	leaks->nbytes += size;
-	if (!leaks->print || leaks->n > LEAKS_LISTED)
+}
+
+static void leaks_list(const struct leaks *leaks, const char *what)
+{
+	u32 i;
+
+	if (!leaks->print)
 		return;
-	if (site)
-		port_report("leak: %p, %zu bytes, %s, allocated by " PORT_SITE, obj, size, what,
-			    (void *)site);
-	else
-		port_report("leak: %p, %zu bytes, %s", obj, size, what);
+	for (i = 0; i < leaks->n && i < LEAKS_LISTED; i++) {
+		const struct leak *leak = &leaks->first[i];
+
+		if (leak->site)
+			port_report("leak: %p, %zu bytes, %s, allocated by " PORT_SITE,
+				    leak->obj, leak->size, what, (void *)leak->site);
+		else
+			port_report("leak: %p, %zu bytes, %s", leak->obj, leak->size, what);
+	}
+	if (leaks->n > LEAKS_LISTED)
+		port_report("leak: %llu objects, %s, in all", (unsigned long long)leaks->n,
+			    what);
 }
 
 /* The objects of @span that are out. Blocks of tiny objects count as one. */
-static void leaks_in_span(struct leaks *leaks, struct kspan_span *span, const char *what)
+static void leaks_in_span(struct leaks *leaks, struct kspan_span *span)
 {
 	u32 i;
 
@@ -171,16 +192,16 @@ static void leaks_in_span(struct leaks *leaks, struct kspan_span *span, const ch
 			continue;
 		if (leaks->owns && !(site && leaks->owns(site, leaks->arg)))
 			continue;
-		leak_found(leaks, what, span_object(span, i), span->size, site);
+		leak_found(leaks, span_object(span, i), span->size, site);
 	}
 }
 
-static void leaks_in_list(struct leaks *leaks, port_list_t *list, const char *what)
+static void leaks_in_list(struct leaks *leaks, port_list_t *list)
 {
 	struct kspan_span *span;
 
 	port_list_for_each_entry(span, list, node)
-		leaks_in_span(leaks, span, what);
+		leaks_in_span(leaks, span);
 }
 
 static const char *central_name(const struct kspan_central *central)
@@ -207,12 +228,10 @@ u64 central_leaks(struct kspan_central *central, bool (*owns)(uintptr_t site, vo
 	struct leaks leaks = { .owns = owns, .arg = arg, .print = print };
 	unsigned long flags = port_lock(&central->lock);
 
-	leaks_in_list(&leaks, &central->partial, central_name(central));
-	leaks_in_list(&leaks, &central->full, central_name(central));
+	leaks_in_list(&leaks, &central->partial);
+	leaks_in_list(&leaks, &central->full);
 	port_unlock(&central->lock, flags);
-	if (print && leaks.n > LEAKS_LISTED)
-		port_report("leak: %llu objects of %u bytes, %s, in all",
-			    (unsigned long long)leaks.n, central->size, central_name(central));
+	leaks_list(&leaks, central_name(central));
 	return leaks.n;
 }
 
@@ -225,9 +244,9 @@ static u64 leaks_large(struct kspan_heap *heap, bool (*owns)(uintptr_t site, voi
 
 	port_list_for_each_entry(span, &heap->large, node)
 		if (!owns || (span->site && owns(span->site, arg)))
-			leak_found(&leaks, "large", (void *)span->start, span->bytes,
-				   span->site);
+			leak_found(&leaks, (void *)span->start, span->bytes, span->site);
 	port_unlock(&heap->lock, flags);
+	leaks_list(&leaks, "large");
 	return leaks.n;
 }
 

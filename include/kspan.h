@@ -110,7 +110,7 @@ struct kspan_class_stats {
  * @meta_bytes: bytes of kspan's own structures (in @sys_bytes too)
  * @slot_bytes: bytes set aside for the CPUs' caches (not in @sys_bytes)
  * @cached_bytes: bytes of free objects in the CPUs' caches
- * @nhit: allocations that a CPU's cache answered alone
+ * @nhit: allocations that a CPU's cache answered alone; tiny ones not counted
  * @nrefill: batches moved from spans to caches
  * @nflush: batches moved from caches to spans
  * @ntiny_malloc: tiny objects (noscan, under 16 bytes) handed out

@@ -164,6 +164,8 @@ struct kspan_pages {
  * @nmisuse: wrong frees by kind; atomic
  * @rcu_lock: KSPAN_RANK_RCU
  * @rcu_batch: the batch that kspan_free_rcu() fills, or NULL
+ * @rcu_reserve: memory of a batch for when there is none to be had
+ * @rcu_reserve_used: .
  * @ntiny_malloc: tiny objects counted while the slots were closed; atomic
  * @ntiny_free: .
  */
@@ -202,6 +204,8 @@ struct kspan_heap {
 	u64 nmisuse[KSPAN_NR_MISUSE];
 	port_lock_t rcu_lock;
 	struct kspan_rcu_batch *rcu_batch;
+	u64 rcu_reserve[64];
+	bool rcu_reserve_used;
 	u64 ntiny_malloc;
 	u64 ntiny_free;
 };
