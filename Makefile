@@ -184,6 +184,7 @@ check:
 
 include scripts/check.mk
 include selftests/bench/bench.mk
+include selftests/bench/kernel/bench.mk
 
 ## Documentation
 
@@ -206,6 +207,7 @@ help:
 	@echo 'make lib              build/libkspan.so, build/libkspan-malloc.so, the .a of each'
 	@echo 'make modules          kspan.ko, kspan_kv.ko, kspan_test.ko (KDIR= for other headers)'
 	@echo 'make bench            libkspan-malloc against other mallocs (ROWS=, ROUNDS=, PEERS=)'
+	@echo 'make bench-kernel     kspan.ko against the kernel'\''s slab (KVER=, ROWS=, DOC=1)'
 	@echo 'make docs             build/docs/html/index.html'
 	@echo 'make install          the libraries and headers (PREFIX=, DESTDIR=)'
 	@echo 'make modules_install  the modules, into /lib/modules'

@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+"""Show what kspan_bench.ko measured.
+
+	report.py LOG [FOLDER...]
+
+prints a table; into each FOLDER it writes kernel-VERSION.json and kernel-VERSION.inc
+(reStructuredText).
+"""
+
+import json
+import os
+import sys
+
+TITLES = {
+    "time": ("Instructions per operation", ("row", "bytes", "kspan", "slab", "ratio", "")),
+    "memory": ("Bytes taken from the kernel's free pages, per byte asked for",
+               ("row", "live", "kspan", "slab", "ratio", "", "sys")),
+}
+
+
+def parse(path):
+    """The log as a dictionary: words of the header, and the rows."""
+    results = {"time": [], "memory": []}
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            kind, _, rest = line.strip().partition(" ")
+            words = rest.split()
+            if kind == "time":
+                results["time"].append({"row": words[0], "bytes": int(words[1]),
+                                        "kspan": int(words[2]) / 100,
+                                        "slab": int(words[3]) / 100})
+            elif kind == "memory":
+                results["memory"].append(dict(zip(
+                    ("row", "live", "kspan", "slab", "kspan_sys"),
+                    words[:1] + [int(word) for word in words[1:]])))
+            elif kind == "loop":
+                results["loop"] = int(rest) / 100
+            elif kind in ("command", "append", "date", "commit", "kernel"):
+                results[kind] = rest
+    return results
+
+
+def ratio(row):
+    return row["kspan"] / row["slab"] if row["slab"] else 0
+
+
+def verdict(row):
+    return "" if ratio(row) < 1 else "BEHIND"
+
+
+def cells(kind, row):
+    """A row as it is shown."""
+    if kind == "time":
+        shown = [str(row["bytes"]), "%.1f" % row["kspan"], "%.1f" % row["slab"]]
+    else:
+        shown = ["%.1f MB" % (row["live"] / 1e6), "%.3f" % (row["kspan"] / row["live"]),
+                 "%.3f" % (row["slab"] / row["live"])]
+    sys_bytes = ["%.3f" % (row["kspan_sys"] / row["live"])] if kind == "memory" else []
+    return [row["row"]] + shown + ["%.2f" % ratio(row), verdict(row)] + sys_bytes
+
+
+def about(results):
+    yield "Linux %s" % results["kernel"]
+    yield "%s, %s, kspan as of %s; kernel command line: %s" % (
+        results["command"], results["date"], results["commit"], results["append"])
+    yield "the empty loop: %.2f instructions, subtracted" % results["loop"]
+    rows = results["time"] + results["memory"]
+    yield "rows where kspan is ahead: %d of %d" % (
+        sum(not verdict(row) for row in rows), len(rows))
+
+
+def text(results):
+    for kind, (title, header) in TITLES.items():
+        table = [header] + [cells(kind, row) for row in results[kind]]
+        if len(table) == 1:
+            continue
+        widths = [max(map(len, column)) for column in zip(*table)]
+        yield from ("", title)
+        for line in table:
+            yield ("  " + line[0].ljust(widths[0]) + "".join(
+                "  " + cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))).rstrip()
+    yield ""
+    yield from about(results)
+
+
+def rst(results):
+    yield ".. SPDX-License-Identifier: GPL-2.0 OR MIT"
+    yield ".. Written by make bench-kernel DOC=1."
+    yield ""
+    for line in about(results):
+        yield "- " + line
+    for kind, (title, header) in TITLES.items():
+        if not results[kind]:
+            continue
+        yield from ("", ".. list-table:: " + title, "   :header-rows: 1", "")
+        for line in [header] + [cells(kind, row) for row in results[kind]]:
+            yield from ("   %s - %s" % ("-" if i else "*", cell)
+                        for i, cell in enumerate(line))
+
+
+def main():
+    results = parse(sys.argv[1])
+    print("\n".join(text(results)))
+    if "kernel" not in results:
+        sys.exit("report: no results")
+    name = "kernel-" + ".".join(results["kernel"].split(".")[:2])
+    for folder in sys.argv[2:]:
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name + ".inc"), "w", encoding="ascii") as f:
+            f.write("\n".join(line.rstrip() for line in rst(results)) + "\n")
+        with open(os.path.join(folder, name + ".json"), "w", encoding="ascii") as f:
+            json.dump(results, f, indent=1)
+            f.write("\n")
+
+
+main()
