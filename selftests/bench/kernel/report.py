@@ -95,7 +95,7 @@ def rst(results):
             continue
         yield from ("", ".. list-table:: " + title, "   :header-rows: 1", "")
         for line in [header] + [cells(kind, row) for row in results[kind]]:
-            yield from ("   %s - %s" % ("-" if i else "*", cell)
+            yield from ("   %s - %s" % (" " if i else "*", cell)
                         for i, cell in enumerate(line))
 
 
