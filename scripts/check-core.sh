@@ -52,7 +52,7 @@ while read -r file; do
 	[ -f "$file" ] && [ -s "$file" ] || continue
 	head -n 5 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0 OR MIT' ||
 		unlicensed+="$file"$'\n'
-done < <(git ls-files | grep -vE '^(selftests/(config|settings)|.*\.(tsv|png|svg|txt))$')
+done < <(git ls-files | grep -vE '^(selftests/(config|settings)|.*\.(tsv|png|svg|txt|json))$')
 rule "every file says GPL-2.0 OR MIT" "${unlicensed%$'\n'}"
 
 exit $failed

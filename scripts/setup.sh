@@ -13,7 +13,7 @@ set -eu
 lib="gcc libc6-dev make pkg-config liburcu-dev"
 modules="gcc make linux-headers-amd64 linux-image-amd64 linux-source-6.1 kmod
 	xz-utils"
-tests="clang libclang-rt-14-dev llvm valgrind sparse sqlite3 perl binutils
+tests="clang g++ glibc-source libclang-rt-14-dev llvm valgrind sparse sqlite3 perl binutils
 	util-linux procps qemu-system-x86 busybox-static cpio kmod xz-utils"
 docs="python3 python3-sphinx perl"
 bench="libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gnuplot-nox python3 gcc

@@ -12,6 +12,11 @@
  * lock of another thread stays taken in the child then; POSIX says that such a
  * child, if there were threads, may do no more than a handler may.
  *
+ * fork() itself takes the lock of the list of streams after this handler, and a
+ * thread in fflush(NULL) may have that while it waits for a stream whose user waits
+ * in malloc(). So where the C library lets it be had, it is taken before ours, as it
+ * does for its own malloc(); it is recursive.
+ *
  * The locks are taken in the order of enum kspan_rank, but several of a rank,
  * which debug builds would take for a mistake: hence not by port_lock().
  */
@@ -59,6 +64,19 @@ static void each_lock(void (*fn)(port_lock_t *lock))
 		heap_each_lock(&kspan_heap0, fn);
 }
 
+/* The C library's own; not in its headers, so not in every one. */
+#pragma weak _IO_list_lock
+#pragma weak _IO_list_unlock
+#pragma weak _IO_list_resetlock
+void _IO_list_lock(void);
+void _IO_list_unlock(void);
+void _IO_list_resetlock(void);
+
+static bool streams_have_lock(void)
+{
+	return _IO_list_lock && _IO_list_unlock && _IO_list_resetlock;
+}
+
 /* The locks were taken by this thread's fork(). */
 static __thread bool locked __attribute__((tls_model("initial-exec")));
 
@@ -66,26 +84,39 @@ static void fork_prepare(void)
 {
 	if (port_is_nested())
 		return;
+	if (streams_have_lock())
+		_IO_list_lock();
 	port_hold();
 	each_lock(lock_raw);
 	locked = true;
+}
+
+static void fork_end(void)
+{
+	locked = false;
+	each_lock(unlock_raw);
+	port_unhold();
 }
 
 static void fork_parent(void)
 {
 	if (!locked)
 		return;
-	locked = false;
-	each_lock(unlock_raw);
-	port_unhold();
+	fork_end();
+	if (streams_have_lock())
+		_IO_list_unlock();
 }
 
 static void fork_child(void)
 {
-	if (locked)
-		port_slots_after_fork();
 	port_background_after_fork();
-	fork_parent();
+	if (!locked)
+		return;
+	port_slots_after_fork();
+	fork_end();
+	/* the library may have done so before */
+	if (streams_have_lock())
+		_IO_list_resetlock();
 }
 
 /*

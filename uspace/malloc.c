@@ -291,7 +291,8 @@ EXPORT int posix_memalign(void **ptr, size_t align, size_t size)
 		if (obj)
 			*ptr = obj;
 	}
-	errno = saved;
+	/* no memory is noted there as well, as by glibc */
+	errno = error == ENOMEM ? ENOMEM : saved;
 	return error;
 }
 
