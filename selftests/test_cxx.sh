@@ -4,9 +4,11 @@
 # C++ over libkspan-malloc: linked with the shared library, under LD_PRELOAD, with
 # the archive, wholly static, and with an operator new of the program's own.
 
-dir=${OUTPUT:-$(dirname "$0")/../build/selftests}
-top=$(cd "$(dirname "$0")/.." && pwd)
-lib=$(cd "$dir/.." && pwd)
+# kselftest's runner comes here through a link: only the real path leads back.
+top=$(dirname "$(dirname "$(realpath "$0")")")
+dir=$(realpath "${OUTPUT:-$top/build/selftests}")
+lib=$(dirname "$dir")
+[ -e "$lib/libkspan-malloc.so.0" ] || make -s -C "$top" lib >&2
 src=$top/selftests/cxx.cc
 out=$dir/cxx
 number=0 failed=0
