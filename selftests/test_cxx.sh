@@ -8,7 +8,6 @@
 top=$(dirname "$(dirname "$(realpath "$0")")")
 dir=$(realpath "${OUTPUT:-$top/build/selftests}")
 lib=$(dirname "$dir")
-[ -e "$lib/libkspan-malloc.so.0" ] || make -s -C "$top" lib >&2
 src=$top/selftests/cxx.cc
 out=$dir/cxx
 number=0 failed=0

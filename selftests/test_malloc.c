@@ -229,7 +229,7 @@ TEST(realloc_keeps_contents)
 TEST(alignments)
 {
 	size_t align, size;
-	void *p;
+	void *p = NULL;
 
 	for (align = 8; align <= 8 << 20; align *= 2) {
 		for (size = 0; size < 200000; size = size * 3 + 1) {
