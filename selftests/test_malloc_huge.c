@@ -188,7 +188,7 @@ static void *many(void *arg)
 }
 
 /* Others take and leave the same addresses meanwhile; the heap is looked at as well. */
-TEST_F(huge, beside_others)
+TEST_F_TIMEOUT(huge, beside_others, 600)
 {
 	pthread_t thread[4];
 	u32 i;
