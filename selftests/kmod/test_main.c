@@ -407,28 +407,6 @@ static int test_misuse(void)
 	return 0;
 }
 
-/* What a pair costs: with -icount a nanosecond is an instruction. */
-static int test_cost(void)
-{
-	u64 start, ns[2];
-	int i;
-
-	preempt_disable();
-	kspan_free(kspan_alloc(64, GFP_ATOMIC));
-	start = ktime_get_ns();
-	for (i = 0; i < 10000; i++)
-		kspan_free(kspan_alloc(64, GFP_ATOMIC));
-	ns[0] = ktime_get_ns() - start;
-	kfree(kmalloc(64, GFP_ATOMIC));
-	start = ktime_get_ns();
-	for (i = 0; i < 10000; i++)
-		kfree(kmalloc(64, GFP_ATOMIC));
-	ns[1] = ktime_get_ns() - start;
-	preempt_enable();
-	pr_info("10000 pairs of 64 bytes: kspan %llu ns, kmalloc %llu ns\n", ns[0], ns[1]);
-	return 0;
-}
-
 static const struct api_test kernel_tests[] = {
 	{ "alloc and free under a spinlock", test_spinlock },
 	{ "alloc and free in hardirq context", test_hardirq },
@@ -437,7 +415,6 @@ static const struct api_test kernel_tests[] = {
 	{ "pages show in Slab:", test_meminfo },
 	{ "wrong frees are counted and do no harm", test_misuse },
 	{ "all CPUs and their interrupts free each other's objects", test_all_cpus },
-	{ "what an allocation costs", test_cost },
 };
 
 static void __init run_tests(const struct api_test *tests, unsigned int n)
