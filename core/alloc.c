@@ -21,6 +21,7 @@
  *   cache	cache.c, slot.h: for each CPU and span class a stack of free
  *		objects. The port makes push and pop indivisible on the CPU's own
  *		stack without locks or atomic instructions.
+ *   transfer	transfer.c: batches of objects on their way between the stacks.
  *   central	central.c: for each span class and NUMA node the spans with and
  *		without free objects; a lock each. Objects move in batches.
  *   heap	heap.c, pagealloc.c: free pages, best at low addresses; a lock.
@@ -52,23 +53,43 @@
  *   of its own: everything hangs off a struct kspan_heap. A test makes as many
  *   as it likes, each with its own page source.
  *
- * This file has the entry points. The rest of core/: large.c tiny.c span.c
- * fixalloc.c (metadata) objcache.c (object caches) rcu.c stats.c verify.c.
+ * This file has the entry points. The rest of core/: large.c warm.c tiny.c span.c
+ * fixalloc.c (metadata) objcache.c (object caches) rcu.c nolock.c (NMIs and
+ * signal handlers) reserve.c stats.c verify.c.
  */
 #include <kspan/heap.h>
 
 #define CALLER()	((uintptr_t)__builtin_return_address(0))
 
-/* The sizes that no stack serves: none, tiny in no case, large. */
-static void *alloc_unusual(struct kspan_heap *heap, size_t size, bool noscan, gfp_t gfp,
+/* An object that no stack had at once. */
+static void *alloc_miss(struct kspan_heap *heap, size_t size, bool noscan, gfp_t gfp,
+			uintptr_t caller)
+{
+	u32 stack;
+	void *obj;
+
+	if (size > KSPAN_MAX_SMALL_SIZE)
+		return large_alloc(heap, size, 1, port_node(), gfp, noscan, caller);
+	stack = span_class(size_to_class(size), noscan);
+	obj = port_slot_pop(&heap->slots, stack);
+	if (!obj)
+		obj = cache_refill(&heap->slots, heap_want_central(heap, stack, port_node(), gfp),
+				   gfp, caller);
+	if (heap_checked(heap))
+		debug_alloc(heap, obj, size, gfp, caller);
+	return obj;
+}
+
+/* The same in a heap that is checked: it may fail, or be the port's. */
+static void *alloc_checked(struct kspan_heap *heap, size_t size, bool noscan, gfp_t gfp,
 			   uintptr_t caller)
 {
 	void *obj;
 
-	if (!size)
-		return ZERO_SIZE_PTR;
-	obj = large_alloc(heap, size, 1, port_node(), gfp, noscan, caller);
-	return obj ? obj : heap_fail(heap, ENOMEM);
+	if (debug_refuses(heap, size, gfp))
+		return NULL;
+	obj = debug_guarded(heap, size, gfp, caller);
+	return obj ? obj : alloc_miss(heap, size, noscan, gfp, caller);
 }
 
 /**
@@ -84,31 +105,39 @@ static void *alloc_unusual(struct kspan_heap *heap, size_t size, bool noscan, gf
 noinline void *heap_alloc_slow(struct kspan_heap *heap, size_t size, bool noscan, gfp_t gfp,
 			       uintptr_t caller)
 {
-	u32 stack;
 	void *obj;
 
 	if (!caller)
 		caller = CALLER();
 	if (!heap_ready(heap))
 		return heap_fail(heap, ENOMEM);
-	if (!size || size > KSPAN_MAX_SMALL_SIZE)
-		return alloc_unusual(heap, size, noscan, gfp, caller);
-	stack = span_class(size_to_class(size), noscan);
-	obj = port_slot_pop(&heap->slots, stack);
-	if (!obj)
-		obj = cache_refill(&heap->slots, heap_central(heap, stack, port_node()), gfp,
-				   caller);
+	heap_catch_up(heap);
+	if (!size)
+		return ZERO_SIZE_PTR;
+	if (heap_checked(heap))
+		obj = alloc_checked(heap, size, noscan, gfp, caller);
+	else
+		obj = alloc_miss(heap, size, noscan, gfp, caller);
 	return obj ? obj : heap_fail(heap, ENOMEM);
 }
 
 /* A pointer on a page without objects: it was ours, or it was not. */
-static void free_unknown(struct kspan_heap *heap, void *ptr, uintptr_t caller)
+void heap_free_unknown(struct kspan_heap *heap, void *ptr, uintptr_t caller)
 {
 	struct kspan_arena *arena = pagemap_arena(heap, (uintptr_t)ptr);
 	u32 page = addr_to_page((uintptr_t)ptr);
-	bool ours = arena != &kspan_no_arena &&
-		    port_load(&arena->free[page / 64]) >> (page % 64) & 1;
+	bool ours;
 
+	if (pagemap_find(heap, (uintptr_t)ptr)) {
+		heap_misuse(heap, KSPAN_INTERIOR_FREE, ptr, caller);
+		return;
+	}
+	ours = arena != &kspan_no_arena &&
+	       port_load(&arena->free[page / 64]) >> (page % 64) & 1;
+
+	/* one that is guarded may have been freed while the heap was not checked */
+	if (!ours && port_guard_free(heap, ptr, caller))
+		return;
 	heap_misuse(heap, ours ? KSPAN_DOUBLE_FREE : KSPAN_FOREIGN_FREE, ptr, caller);
 }
 
@@ -116,11 +145,13 @@ static void free_unknown(struct kspan_heap *heap, void *ptr, uintptr_t caller)
 static void free_small(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
 		       uintptr_t caller)
 {
-	if (heap->checked)
-		central_put(heap, &ptr, 1, caller);
-	else if (!port_slot_push(&heap->slots, span->pclass, ptr))
+	if (heap_checked(heap)) {
+		if (debug_free(heap, span, ptr, caller))
+			central_put(heap, &ptr, 1, caller);
+	} else if (!port_slot_push(&heap->slots, span->pclass, ptr)) {
 		cache_flush(&heap->slots, heap_central(heap, span->pclass, span->nodeid),
 			    ptr, caller);
+	}
 }
 
 /**
@@ -140,7 +171,7 @@ noinline void heap_free_slow(struct kspan_heap *heap, void *ptr, uintptr_t calle
 	heap_ready(heap);	/* how to report a foreign pointer is an option */
 	span = pagemap_span(heap, (uintptr_t)ptr);
 	if (!span) {
-		free_unknown(heap, ptr, caller);
+		heap_free_unknown(heap, ptr, caller);
 		return;
 	}
 	switch (span->pclass) {
@@ -181,11 +212,15 @@ void *heap_zalloc(struct kspan_heap *heap, size_t size, bool noscan, gfp_t gfp,
 	return obj;
 }
 
-/*
- * The smallest size class at or above @size whose objects are all aligned to
+/**
+ * aligned_class - a size class by size and alignment
+ * @size: bytes
+ * @align: a power of two
+ *
+ * Return: the smallest class at or above @size whose objects are all aligned to
  * @align: its size is a multiple, and its spans start at one. 0: none.
  */
-static size_t aligned_class_size(size_t size, size_t align)
+u32 aligned_class(size_t size, size_t align)
 {
 	u32 class;
 
@@ -194,7 +229,7 @@ static size_t aligned_class_size(size_t size, size_t align)
 	for (class = size_to_class(size); class < KSPAN_NUM_SIZE_CLASSES; class++)
 		if (!(kspan_class_to_size[class] & (align - 1)) &&
 		    align <= pages_to_bytes(kspan_class_to_span_align[class]))
-			return kspan_class_to_size[class];
+			return class;
 	return 0;
 }
 
@@ -218,14 +253,85 @@ void *heap_alloc_aligned(struct kspan_heap *heap, size_t size, size_t align, gfp
 		return heap_fail(heap, EINVAL);
 	if (!size)
 		return ZERO_SIZE_PTR;
-	rounded = aligned_class_size(size, align);
-	if (rounded)
-		return gfp & __GFP_ZERO ? heap_zalloc(heap, rounded, false, gfp, caller) :
-					  heap_alloc(heap, rounded, false, gfp, caller);
+	rounded = kspan_class_to_size[aligned_class(size, align)];
+	if (rounded) {
+		obj = gfp & __GFP_ZERO ? heap_zalloc(heap, rounded, false, gfp, caller) :
+					 heap_alloc(heap, rounded, false, gfp, caller);
+		if (heap_checked(heap))
+			debug_set_size(heap, obj, size);
+		return obj;
+	}
 	if (!heap_ready(heap))
 		return heap_fail(heap, ENOMEM);
 	obj = large_alloc(heap, size, align, port_node(), gfp, false, caller);
 	return obj ? obj : heap_fail(heap, ENOMEM);
+}
+
+/*
+ * Whether the object is free in its span, or in quarantine. Where objects wait in caches
+ * that tells nothing of the others, so only a checked heap is asked.
+ */
+static bool known_free(struct kspan_heap *heap, struct kspan_span *span, u32 idx)
+{
+	return heap_checked(heap) &&
+	       (port_load(&span->free[idx / 64]) >> (idx % 64) & 1 ||
+		debug_is_held(heap, span, span_object(span, idx)));
+}
+
+/**
+ * heap_alloc_node - allocate on a node
+ * @heap: from this heap
+ * @size: any
+ * @gfp: as kspan_alloc()
+ * @nodeid: see kspan_alloc_node()
+ * @caller: for whom
+ *
+ * Return: as heap_alloc_slow().
+ */
+void *heap_alloc_node(struct kspan_heap *heap, size_t size, gfp_t gfp, int nodeid,
+		      uintptr_t caller)
+{
+	struct kspan_central *central;
+	void *obj = NULL;
+	u32 stack;
+
+	if (nodeid == NUMA_NO_NODE || !size)
+		return gfp & __GFP_ZERO ? heap_zalloc(heap, size, false, gfp, caller) :
+					  heap_alloc(heap, size, false, gfp, caller);
+	if (!heap_ready(heap) ||
+	    ((u32)nodeid >= heap->nnodes && (gfp & __GFP_THISNODE)))
+		return heap_fail(heap, ENOMEM);
+	if (size > KSPAN_MAX_SMALL_SIZE) {
+		obj = large_alloc(heap, size, 1, nodeid, gfp, false, caller);
+	} else {
+		stack = span_class(size_to_class(size), false);
+		central = heap_want_central(heap, stack, nodeid, gfp);
+		/* another's where there was no memory for the node's own */
+		if (central->nodeid == nodeid || !(gfp & __GFP_THISNODE))
+			obj = cache_alloc_node(&heap->slots, central, gfp, caller);
+		if (heap_checked(heap))
+			debug_alloc(heap, obj, size, gfp, caller);
+		if (obj && (gfp & __GFP_ZERO))
+			port_memset(obj, 0, size);
+	}
+	return obj ? obj : heap_fail(heap, ENOMEM);
+}
+
+/* Bytes of the object of @span that begins at @addr; 0 when none does. */
+static size_t span_size_at(struct kspan_heap *heap, struct kspan_span *span, uintptr_t addr)
+{
+	bool exact;
+	u32 idx;
+
+	if (span->pclass == KSPAN_PC_LARGE)
+		return addr == span->start && port_load(&span->state) == SPAN_LARGE ?
+		       pages_to_bytes(span->npages) : 0;
+	if (span->pclass == KSPAN_PC_TINY)
+		return tiny_is_live(span, addr) ? tiny_size(span, addr) : 0;
+	idx = span_index(span, addr, &exact);
+	if (idx >= span->nobjs || !exact || known_free(heap, span, idx))
+		return 0;
+	return span->size;
 }
 
 /**
@@ -233,34 +339,60 @@ void *heap_alloc_aligned(struct kspan_heap *heap, size_t size, size_t align, gfp
  * @heap: the object's
  * @ptr: start of an object
  *
- * Return: the bytes; 0 for what is not the start of an object.
+ * Return: the bytes; 0 for what is not the start of an object, and in a checked heap
+ * for one that is free.
  */
 size_t heap_size(struct kspan_heap *heap, const void *ptr)
 {
-	uintptr_t addr = (uintptr_t)ptr;
-	struct kspan_span *span = pagemap_span(heap, addr);
-	bool exact;
+	struct kspan_span *span = pagemap_span(heap, (uintptr_t)ptr);
+	size_t size;
 
 	if (!span)
-		return 0;
-	if (span->pclass == KSPAN_PC_LARGE)
-		return addr == span->start ? pages_to_bytes(span->npages) : 0;
-	if (span->pclass == KSPAN_PC_TINY)
-		return tiny_is_live(span, addr) ? tiny_size(span, addr) : 0;
-	return span_index(span, addr, &exact) < span->nobjs && exact ? span->size : 0;
+		return port_guard_size(ptr);
+	size = span_size_at(heap, span, (uintptr_t)ptr);
+	if (size && heap_checked(heap))
+		return debug_size(heap, span, ptr, size);
+	return size;
 }
 
+/* heap_realloc() of what heap_size() does not know. */
+static void realloc_misuse(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
+			   uintptr_t caller)
+{
+	bool exact;
+	u32 idx = span_index(span, (uintptr_t)ptr, &exact);
+	bool object = exact && idx < span->nobjs;
+
+	heap_misuse(heap, object ? KSPAN_DOUBLE_FREE : KSPAN_INTERIOR_FREE, ptr, caller);
+}
 /* Whether an object of @have bytes may stay for @size: not if most would be idle. */
 static bool realloc_keeps(size_t have, size_t size)
 {
 	return size <= have && (size >= have / 2 || have <= 64);
 }
 
+/*
+ * Memory for an object that had @have bytes. One that grows will grow again: from some
+ * size on it gets pages of its own, as a large object, which it can do in place.
+ */
+static void *realloc_alloc(struct kspan_heap *heap, bool noscan, size_t have, size_t size,
+			   gfp_t gfp, uintptr_t caller)
+{
+	void *obj = NULL;
+
+	if (size > have && size > heap->config.apart_bytes && size <= KSPAN_MAX_SMALL_SIZE &&
+	    !heap_checked(heap))
+		obj = large_alloc(heap, size, 1, port_node(), gfp, noscan, caller);
+	/* one that is not there has been counted, and errno set */
+	return obj ? obj : heap_alloc(heap, size, noscan, gfp, caller);
+}
+
 /* A new object for heap_realloc(), of the same kind as the old one. */
 static void *realloc_move(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
 			  size_t have, size_t size, gfp_t gfp, uintptr_t caller)
 {
-	void *obj = heap_alloc(heap, size, span->noscan, gfp & ~__GFP_ZERO, caller);
+	void *obj = realloc_alloc(heap, span && span->noscan, have, size, gfp & ~__GFP_ZERO,
+				  caller);
 
 	if (!obj)
 		return size <= have ? ptr : NULL;
@@ -277,6 +409,8 @@ static void *realloc_move(struct kspan_heap *heap, struct kspan_span *span, void
  * @gfp: as kspan_alloc(); __GFP_ZERO zeroes what is new beyond the old object
  * @caller: for whom
  *
+ * A checked heap reports a @ptr that is free already, as it would if it were freed.
+ *
  * Return: as heap_alloc_slow(). When it is NULL the old object is as it was.
  */
 void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
@@ -285,6 +419,7 @@ void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
 	struct kspan_span *span;
 	size_t have;
 	void *obj;
+	bool stays;
 
 	if (ZERO_OR_NULL_PTR(ptr))
 		return gfp & __GFP_ZERO ? heap_zalloc(heap, size, false, gfp, caller) :
@@ -294,18 +429,20 @@ void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
 		return ZERO_SIZE_PTR;
 	}
 	span = pagemap_span(heap, (uintptr_t)ptr);
-	if (!span) {
-		free_unknown(heap, ptr, caller);
-		return NULL;
-	}
 	have = heap_size(heap, ptr);
-	if (!have) {
-		heap_misuse(heap, KSPAN_INTERIOR_FREE, ptr, caller);
+	if (!span && !have) {
+		heap_free_unknown(heap, ptr, caller);
 		return NULL;
 	}
-	if (realloc_keeps(have, size))
+	if (!have) {
+		realloc_misuse(heap, span, ptr, caller);
+		return NULL;
+	}
+	/* a checked heap shows those who go on with the old address */
+	stays = span && !heap_checked(heap);
+	if (stays && realloc_keeps(have, size))
 		obj = ptr;
-	else if (span->pclass == KSPAN_PC_LARGE && large_resize(heap, span, size))
+	else if (stays && span->pclass == KSPAN_PC_LARGE && large_resize(heap, span, size))
 		obj = (void *)span->start;
 	else
 		obj = realloc_move(heap, span, ptr, have, size, gfp, caller);
@@ -316,10 +453,33 @@ void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
 
 /* The public API, over the world's default heap. */
 
-static __always_inline void *observed(void *obj, size_t size, gfp_t gfp, bool noscan)
+static __always_inline void *observed(void *obj, size_t size, gfp_t gfp, bool noscan,
+				      uintptr_t caller)
 {
-	port_obj_alloc(obj, size, gfp, noscan);
+	port_obj_alloc(obj, size, gfp, noscan, caller);
 	return obj;
+}
+
+/* The rest of an allocation that missed (@obj NULL) or that somebody watches. */
+static noinline void *alloc_rest(void *obj, size_t size, gfp_t flags, bool noscan,
+				 uintptr_t caller)
+{
+	if (!obj)
+		obj = heap_alloc_slow(&kspan_heap0, size, noscan, flags, caller);
+	return observed(obj, size, flags, noscan, caller);
+}
+
+/* A free that somebody watches. */
+static noinline void free_observed(const void *ptr, uintptr_t caller)
+{
+	port_obj_free(ptr, caller);
+	heap_free(&kspan_heap0, ptr, caller);
+}
+
+static noinline void *kspan_zalloc_at(size_t size, gfp_t flags, uintptr_t caller)
+{
+	return observed(heap_zalloc(&kspan_heap0, size, false, flags, caller), size, flags,
+			false, caller);
 }
 
 /**
@@ -338,10 +498,14 @@ static __always_inline void *observed(void *obj, size_t size, gfp_t gfp, bool no
  */
 void *kspan_alloc(size_t size, gfp_t flags)
 {
+	void *obj;
+
 	if (unlikely(flags & __GFP_ZERO))
-		return observed(heap_zalloc(&kspan_heap0, size, false, flags, CALLER()),
-				size, flags, false);
-	return observed(heap_alloc(&kspan_heap0, size, false, flags, 0), size, flags, false);
+		return kspan_zalloc_at(size, flags, CALLER());
+	obj = heap_alloc_hit(&kspan_heap0, size, false);
+	if (unlikely(!obj) || port_watch_alloc())
+		return alloc_rest(obj, size, flags, false, CALLER());
+	return obj;
 }
 
 /**
@@ -354,8 +518,7 @@ void *kspan_alloc(size_t size, gfp_t flags)
  */
 void *kspan_zalloc(size_t size, gfp_t flags)
 {
-	return observed(heap_zalloc(&kspan_heap0, size, false, flags, CALLER()), size, flags,
-			false);
+	return kspan_zalloc_at(size, flags, CALLER());
 }
 
 static __always_inline void *alloc_noscan(size_t size, gfp_t flags, uintptr_t caller)
@@ -363,7 +526,7 @@ static __always_inline void *alloc_noscan(size_t size, gfp_t flags, uintptr_t ca
 	struct kspan_heap *heap = &kspan_heap0;
 	void *obj;
 
-	if (size - 1 < KSPAN_TINY_SIZE - 1 && !port_load(&heap->checked) && heap_ready(heap)) {
+	if (size - 1 < KSPAN_TINY_SIZE - 1 && !heap_checked(heap) && heap_ready(heap)) {
 		obj = tiny_alloc(heap, size, flags, caller);
 		if (!obj)
 			return heap_fail(heap, ENOMEM);
@@ -374,7 +537,7 @@ static __always_inline void *alloc_noscan(size_t size, gfp_t flags, uintptr_t ca
 	} else {
 		obj = heap_alloc(heap, size, true, flags, caller);
 	}
-	return observed(obj, size, flags, true);
+	return observed(obj, size, flags, true, caller);
 }
 
 /**
@@ -436,42 +599,43 @@ void *kspan_zalloc_array(size_t n, size_t size, gfp_t flags)
 void *kspan_alloc_aligned(size_t size, size_t align, gfp_t flags)
 {
 	return observed(heap_alloc_aligned(&kspan_heap0, size, align, flags, CALLER()), size,
-			flags, false);
+			flags, false, CALLER());
 }
 
 /**
  * kspan_alloc_node - allocate on a NUMA node
  * @size: bytes
  * @flags: as kspan_alloc()
- * @node: the node; NUMA_NO_NODE for any. A preference: when the node has no
- *	memory, another gives it.
+ * @node: the node; NUMA_NO_NODE for the caller's own, as kspan_alloc(). A
+ *	preference: when the node has no free memory another gives it, but with
+ *	__GFP_THISNODE none does.
  *
- * Goes past the CPU's cache, whose objects may be of any node.
+ * On the node itself the CPU's cache serves; from another one the central list
+ * does, with a lock for each object. A program has one node, 0.
  *
  * Context: as kspan_alloc().
  * Return: as kspan_alloc().
  */
 void *kspan_alloc_node(size_t size, gfp_t flags, int node)
 {
-	struct kspan_heap *heap = &kspan_heap0;
-	struct kspan_central *central;
-	void *obj;
+	return observed(heap_alloc_node(&kspan_heap0, size, flags, node, CALLER()), size, flags,
+			false, CALLER());
+}
 
-	if (node < 0 || !size || !heap_ready(heap))
-		return kspan_alloc(size, flags);
-	if (size > KSPAN_MAX_SMALL_SIZE) {
-		obj = large_alloc(heap, size, 1, node, flags, false, CALLER());
-	} else {
-		central = heap_central(heap, span_class(size_to_class(size), false), node);
-		obj = NULL;
-		if (central_take(central, &obj, 1, flags, CALLER()))
-			port_add(&central->ndirect, 1);
-		if (obj && (flags & __GFP_ZERO))
-			port_memset(obj, 0, size);
-	}
-	if (!obj)
-		return heap_fail(heap, ENOMEM);
-	return observed(obj, size, flags, false);
+/**
+ * kspan_zalloc_node - allocate zeroed memory on a NUMA node
+ * @size: bytes
+ * @flags: as kspan_alloc()
+ * @node: as kspan_alloc_node()
+ *
+ * Context: as kspan_alloc().
+ * Return: as kspan_alloc().
+ */
+void *kspan_zalloc_node(size_t size, gfp_t flags, int node)
+{
+	flags |= __GFP_ZERO;
+	return observed(heap_alloc_node(&kspan_heap0, size, flags, node, CALLER()), size, flags,
+			false, CALLER());
 }
 
 static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flags,
@@ -480,15 +644,15 @@ static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flag
 	size_t have;
 	void *obj;
 
-	port_obj_free(ptr);
+	port_obj_free(ptr, caller);
 	obj = heap_realloc(&kspan_heap0, ptr, size, flags, caller);
 	if (obj) {
-		port_obj_alloc(obj, size, flags, false);
+		port_obj_alloc(obj, size, flags, false, caller);
 		return obj;
 	}
 	have = heap_size(&kspan_heap0, ptr);
 	if (have)	/* nothing has happened to it, unless it is not ours */
-		port_obj_alloc(ptr, have, flags, false);
+		port_obj_alloc(ptr, have, flags, false, caller);
 	return NULL;
 }
 
@@ -576,8 +740,8 @@ void *kspan_grow_array(void *ptr, size_t *cap, size_t need, size_t size, gfp_t f
 		nbytes = kspan_good_size(need * size);	/* rather little room than none */
 		obj = realloc_observed(ptr, nbytes, flags, CALLER());
 	}
-	if (obj)
-		*cap = size ? nbytes / size : need;
+	if (obj)	/* a large one may be longer than it had to be */
+		*cap = size ? heap_size(&kspan_heap0, obj) / size : need;
 	return obj;
 }
 
@@ -596,7 +760,7 @@ void *kspan_memdup(const void *src, size_t size, gfp_t flags)
 
 	flags &= ~__GFP_ZERO;
 	obj = observed(heap_alloc(&kspan_heap0, size, false, flags, CALLER()), size, flags,
-		       false);
+		       false, CALLER());
 	if (!ZERO_OR_NULL_PTR(obj))
 		port_memcpy(obj, src, size);
 	return obj;
@@ -645,7 +809,8 @@ size_t kspan_alloc_bulk(size_t size, gfp_t flags, size_t n, void **objs)
 		while (got < n) {
 			u32 want = n - got > 0x10000 ? 0x10000 : n - got;
 			u32 took = cache_alloc_bulk(&heap->slots,
-						    heap_central(heap, stack, port_node()),
+						    heap_want_central(heap, stack, port_node(),
+								      flags),
 						    flags, want, objs + got, CALLER());
 
 			got += took;
@@ -653,9 +818,11 @@ size_t kspan_alloc_bulk(size_t size, gfp_t flags, size_t n, void **objs)
 				break;
 		}
 		for (i = 0; i < got; i++) {
+			if (heap_checked(heap))
+				debug_alloc(heap, objs[i], size, flags, CALLER());
 			if (flags & __GFP_ZERO)
 				port_memset(objs[i], 0, size);
-			port_obj_alloc(objs[i], size, flags, false);
+			port_obj_alloc(objs[i], size, flags, false, CALLER());
 		}
 	} else {
 		while (got < n && (objs[got] = kspan_alloc(size, flags)))
@@ -681,8 +848,11 @@ size_t kspan_alloc_bulk(size_t size, gfp_t flags, size_t n, void **objs)
  */
 void kspan_free(const void *ptr)
 {
-	port_obj_free(ptr);
-	heap_free(&kspan_heap0, ptr, 0);
+	if (port_watch_free())
+		free_observed(ptr, CALLER());
+	else if (unlikely(!heap_free_hit(&kspan_heap0, ptr)))
+		/* who called is looked up here: for heap_free() a hit would do it, too */
+		heap_free_slow(&kspan_heap0, (void *)ptr, CALLER());
 }
 
 /**
@@ -694,13 +864,12 @@ void kspan_free(const void *ptr)
  */
 void kspan_free_sized(const void *ptr, size_t size)
 {
-	size_t have = unlikely(port_load(&kspan_heap0.checked)) ?
-		      heap_size(&kspan_heap0, ptr) : 0;
+	size_t have = heap_checked(&kspan_heap0) ? heap_size(&kspan_heap0, ptr) : 0;
 
 	if (unlikely(have && size > have))
 		port_report("free of %p with size %zu, but the object has %zu bytes", ptr,
 			    size, have);
-	port_obj_free(ptr);
+	port_obj_free(ptr, CALLER());
 	heap_free(&kspan_heap0, ptr, CALLER());
 }
 
@@ -718,7 +887,7 @@ void kspan_free_sensitive(const void *ptr)
 		port_memset((void *)ptr, 0, nbytes);
 	/* the object is dead to the compiler: keep it from dropping the stores */
 	__asm__ __volatile__("" : : "r"(ptr) : "memory");
-	port_obj_free(ptr);
+	port_obj_free(ptr, CALLER());
 	heap_free(&kspan_heap0, ptr, CALLER());
 }
 
@@ -734,7 +903,7 @@ void kspan_free_bulk(size_t n, void **objs)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		port_obj_free(objs[i]);
+		port_obj_free(objs[i], CALLER());
 		heap_free(&kspan_heap0, objs[i], CALLER());
 	}
 }

@@ -9,12 +9,14 @@
 #include <kspan/heap.h>
 
 /*
- * A heap grows by an eighth of what it has, between 64 KiB and an arena: a
+ * A heap grows by a 16th of what it has, between 128 KiB and an arena: a
  * user of a hundred objects must not cost 4 MiB, a large heap should ask
- * seldom. The source rounds up to its own grain.
+ * seldom, and what it has not used yet nobody else can; but each piece that
+ * lies by itself costs metadata for an arena. The source rounds up to its own
+ * grain.
  */
-#define GROW_MIN_PAGES		8
-#define GROW_SHIFT		3
+#define GROW_MIN_PAGES		16
+#define GROW_SHIFT		4
 
 /**
  * struct kspan_chunk - head of a piece of metadata memory
@@ -46,12 +48,24 @@ void *heap_meta_get(struct kspan_heap *heap, size_t nbytes, gfp_t gfp, size_t *g
 	struct kspan_chunk *chunk;
 	unsigned long flags;
 
+	if (!port_may_ask_source())
+		return heap_lack(heap, 1);
 	nbytes = pages_to_bytes(bytes_to_pages(nbytes + CHUNK_HEAD));
+	if (!heap_within_limit(heap, nbytes))
+		return NULL;
+	gfp &= ~(__GFP_THISNODE | __GFP_ACCOUNT);
 	chunk = source->get(source, nbytes, nbytes, KSPAN_PAGE_SIZE, gfp, -1, got);
+	if (!chunk && source->meta)
+		chunk = source->meta(source, nbytes, gfp, got);
 	if (!chunk)
 		return NULL;
 	chunk->nbytes = *got;
 	flags = port_lock(&heap->lock);
+	if (!heap_may_use(heap, *got)) {
+		port_unlock(&heap->lock, flags);
+		source->put(source, chunk, *got);
+		return NULL;
+	}
 	chunk->next = heap->chunks;
 	heap->chunks = chunk;
 	heap->sys_bytes += *got;
@@ -62,12 +76,91 @@ void *heap_meta_get(struct kspan_heap *heap, size_t nbytes, gfp_t gfp, size_t *g
 	return (char *)chunk + CHUNK_HEAD;
 }
 
-/* Enter new memory into arenas and the page allocator. */
-static void heap_add_pages(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, int node)
+/* Bytes of an object on stack @c; 0 for a stack that stays closed. */
+static u32 stack_object_size(u32 c)
+{
+	if (c == KSPAN_STACK_TINY)
+		return KSPAN_TINY_SIZE;
+	return c < KSPAN_NUM_SPAN_CLASSES ? kspan_class_to_size[c >> 1] : 0;
+}
+
+static void heap_node_init(struct kspan_heap *heap, struct kspan_node *node, int nodeid)
+{
+	u32 c;
+
+	port_memset(&node->pages, 0, sizeof(node->pages));
+	node->spare_pages = 0;
+	for (c = 0; c < KSPAN_NR_STACKS; c++)
+		central_init(&node->central[c], heap, stack_object_size(c),
+			     c == KSPAN_STACK_TINY ? KSPAN_PC_TINY : c, c, nodeid);
+}
+
+/**
+ * heap_node_make - have the structures of a node
+ * @heap: whose
+ * @nodeid: the node's number
+ * @gfp: may it sleep
+ *
+ * Context: no lock held.
+ * Return: the node; NULL when there is no such node, or no memory.
+ */
+struct kspan_node *heap_node_make(struct kspan_heap *heap, int nodeid, gfp_t gfp)
+{
+	struct kspan_node *node = heap_node(heap, nodeid);
+	unsigned long flags;
+	size_t got;
+
+	if (likely(node) || (u32)nodeid >= heap->nnodes)
+		return node;
+	node = heap_meta_get(heap, sizeof(*node), gfp, &got);
+	if (!node)
+		return NULL;
+	heap_node_init(heap, node, nodeid);
+	flags = port_lock(&heap->lock);
+	/* of two who make one at a time the second's memory stays with the metadata */
+	if (!heap->node[nodeid])
+		/* pairs with the load in heap_node(): who sees it sees what is in it */
+		port_store_release(&heap->node[nodeid], node);
+	port_unlock(&heap->lock, flags);
+	return heap->node[nodeid];
+}
+
+/* The counters of all nodes' pages. */
+void heap_sum_pages(struct kspan_heap *heap, struct kspan_page_counts *sum)
+{
+	struct kspan_node *node;
+	u32 i;
+
+	port_assert_held(&heap->lock);
+	port_memset(sum, 0, sizeof(*sum));
+	heap_for_each_node(heap, node, i) {
+		sum->nfree += node->pages.nfree;
+		sum->nreleased += node->pages.nreleased;
+		sum->ninuse += node->pages.ninuse;
+		sum->nspare += port_load(&node->spare_pages);
+		sum->nmoving += node->pages.nmoving;
+	}
+}
+
+/* The page allocator that @arena belongs to. */
+static struct kspan_pages *arena_pages(struct kspan_heap *heap, const struct kspan_arena *arena)
+{
+	return &heap_node(heap, arena->nodeid)->pages;
+}
+
+/*
+ * Enter new memory into arenas and the page allocator. False: it shall be node
+ * @only's (-1: any), and lies where another node began.
+ */
+static bool heap_add_pages(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, int only)
 {
 	size_t npages = bytes_to_pages(nbytes);
 	unsigned long flags = port_lock(&heap->lock);
 
+	if (only >= 0 && pagemap_arena(heap, addr)->nodeid != only) {
+		port_unlock(&heap->lock, flags);
+		return false;
+	}
 	heap->sys_bytes += nbytes;
 	heap->ngrow++;
 	while (npages) {
@@ -77,12 +170,13 @@ static void heap_add_pages(struct kspan_heap *heap, uintptr_t addr, size_t nbyte
 
 		if (n > npages)
 			n = npages;
-		arena->nodeid = node < 0 ? 0 : node;
-		pages_free(&heap->pages, arena, first, n, !heap->config.source->zeroed);
+		pages_free(arena_pages(heap, arena), arena, first, n,
+			   !heap->config.source->zeroed);
 		addr += pages_to_bytes(n);
 		npages -= n;
 	}
 	port_unlock(&heap->lock, flags);
+	return true;
 }
 
 static size_t round_up_to(size_t n, size_t unit)
@@ -108,9 +202,12 @@ static size_t piece_align(struct kspan_heap *heap, u32 npages, u32 align)
 static size_t grow_bytes(struct kspan_heap *heap, size_t min)
 {
 	unsigned long flags = port_lock(&heap->lock);
-	size_t want = pages_to_bytes(heap->pages.ninuse >> GROW_SHIFT);
+	struct kspan_page_counts sum;
+	size_t want;
 
+	heap_sum_pages(heap, &sum);
 	port_unlock(&heap->lock, flags);
+	want = pages_to_bytes(sum.ninuse >> GROW_SHIFT);
 	if (want < pages_to_bytes(GROW_MIN_PAGES))
 		want = pages_to_bytes(GROW_MIN_PAGES);
 	if (want > KSPAN_ARENA_SIZE)
@@ -120,23 +217,51 @@ static size_t grow_bytes(struct kspan_heap *heap, size_t min)
 	return round_up_to(want, heap->config.source->grain);
 }
 
-/* Get pages from the source: at least @npages in one aligned piece. */
-static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int node, gfp_t gfp)
+/* What a source is told of the node, which it need not know of when there is one. */
+static int source_node(struct kspan_heap *heap, int nodeid)
+{
+	return heap->nnodes > 1 ? nodeid : -1;
+}
+
+/* The node that memory from the source lies on. */
+static int source_node_of(struct kspan_heap *heap, const void *mem)
+{
+	struct kspan_source *source = heap->config.source;
+
+	return heap->nnodes > 1 ? source->node_of(source, mem) : 0;
+}
+
+/*
+ * Get pages from the source: at least @npages in one aligned piece; of node @nodeid
+ * at best, and in any case with __GFP_THISNODE.
+ */
+static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int nodeid, gfp_t gfp)
 {
 	struct kspan_source *source = heap->config.source;
 	size_t got, min = round_up_to(pages_to_bytes(npages), source->grain);
 	void *mem;
 
+	if (!port_may_ask_source())
+		return heap_lack(heap, npages);
 	mem = source->get(source, min, grow_bytes(heap, min),
-			  piece_align(heap, npages, align), gfp, node, &got);
+			  piece_align(heap, npages, align), gfp, source_node(heap, nodeid), &got);
 	if (!mem)
 		return false;
-	if (!pagemap_cover(heap, (uintptr_t)mem, got, false, gfp)) {
+	if (!pagemap_cover(heap, (uintptr_t)mem, got, false, source_node_of(heap, mem), gfp) ||
+	    !heap_add_pages(heap, (uintptr_t)mem, got, gfp & __GFP_THISNODE ? nodeid : -1)) {
 		source->put(source, mem, got);
 		return false;
 	}
-	heap_add_pages(heap, (uintptr_t)mem, got, node);
 	return true;
+}
+
+/* A large span has an owner from here on. The heap's lock is held. */
+void heap_span_enter_large(struct kspan_heap *heap, struct kspan_span *span)
+{
+	span_set_state(span, SPAN_LARGE);
+	port_list_add(&span->node, &heap->large);
+	heap->nlarge_malloc++;
+	heap->large_bytes += pages_to_bytes(span->npages);
 }
 
 /* Fill in a span whose pages were just taken. The heap's lock is held. */
@@ -152,11 +277,8 @@ static void heap_span_enter(struct kspan_heap *heap, struct kspan_span *span, ui
 	span->needzero = needzero;
 	span->nodeid = arena->nodeid;
 	if (pclass == KSPAN_PC_LARGE) {
-		span_set_state(span, SPAN_LARGE);
 		span->nobjs = 1;
-		port_list_add(&span->node, &heap->large);
-		heap->nlarge_malloc++;
-		heap->large_bytes += pages_to_bytes(npages);
+		heap_span_enter_large(heap, span);
 	}
 	pagemap_set(heap, span);
 }
@@ -172,10 +294,10 @@ static size_t huge_bytes(struct kspan_heap *heap, size_t npages)
 
 /*
  * A large span longer than an arena: a mapping of its own, of whole arenas, so
- * that no other piece of memory can lie in one of them.
+ * that no other piece of memory can lie in one of them. The limits have let it be.
  */
-static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
-			       size_t npages, size_t align, int node, gfp_t gfp)
+static bool huge_map(struct kspan_heap *heap, struct kspan_span *span, size_t npages,
+		     size_t align, int nodeid, gfp_t gfp)
 {
 	struct kspan_source *source = heap->config.source;
 	size_t got, nbytes = huge_bytes(heap, npages);
@@ -184,52 +306,240 @@ static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
 	void *mem;
 
 	mem = source->get(source, nbytes, nbytes,
-			  unit > KSPAN_ARENA_SIZE ? unit : KSPAN_ARENA_SIZE, gfp, node, &got);
+			  unit > KSPAN_ARENA_SIZE ? unit : KSPAN_ARENA_SIZE, gfp,
+			  source_node(heap, nodeid), &got);
 	if (!mem)
 		return false;
-	if (!pagemap_cover(heap, (uintptr_t)mem, got, true, gfp)) {
+	if (!pagemap_cover(heap, (uintptr_t)mem, got, true, source_node_of(heap, mem), gfp)) {
 		source->put(source, mem, got);
 		return false;
 	}
 	flags = port_lock(&heap->lock);
 	heap->sys_bytes += got;
 	heap->ngrow++;
-	pages_add_inuse(&heap->pages, bytes_to_pages(got));
+	pages_add_inuse(arena_pages(heap, pagemap_arena(heap, (uintptr_t)mem)),
+			bytes_to_pages(got));
 	heap_span_enter(heap, span, (uintptr_t)mem, bytes_to_pages(got), KSPAN_PC_LARGE,
 			!source->zeroed);
 	port_unlock(&heap->lock, flags);
 	return true;
 }
 
-/* Pages for @span from the arenas; which may have to grow. */
-static bool heap_span_map(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
-			  u32 align, u32 pclass, int node, gfp_t gfp)
+static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
+			       size_t npages, size_t align, int nodeid, gfp_t gfp)
 {
-	unsigned long flags;
-	uintptr_t addr;
-	bool needzero;
+	size_t nbytes = huge_bytes(heap, npages);
+	bool ok;
 
-	if (!heap_within_limit(heap, pages_to_bytes(npages)))
+	if (!heap_charge(heap, nbytes))
 		return false;
-	for (;;) {
-		flags = port_lock(&heap->lock);
-		addr = pages_alloc(&heap->pages, npages, align, node, &needzero);
-		if (addr)
-			heap_span_enter(heap, span, addr, npages, pclass, needzero);
-		port_unlock(&heap->lock, flags);
-		if (addr)
-			return true;
-		if (heap_grow(heap, npages, align, node, gfp))
-			continue;
-		if (node < 0)
-			return false;
-		node = -1;	/* rather remote memory than none */
-	}
+	ok = huge_map(heap, span, npages, align, nodeid, gfp);
+	heap_uncharge(heap, nbytes);
+	return ok;
 }
+
+/*
+ * Free pages of @node's for a span; warm spans go for it rather than memory that nobody
+ * has touched, if they are no use.
+ */
+static uintptr_t node_pages_alloc(struct kspan_heap *heap, struct kspan_node *node, u32 npages,
+				  u32 align, u32 pclass, bool *needzero)
+{
+	struct kspan_pages *pages = &node->pages;
+	uintptr_t addr = pages_alloc(pages, npages, align, needzero);
+
+	if ((addr && *needzero) || !heap->warm.npages)
+		return addr;
+	if (addr && !warm_is_no_use(heap, pclass))
+		return addr;
+	if (addr) {
+		pages_add_inuse(pages, -(size_t)npages);
+		pages_free(pages, pagemap_arena(heap, addr), addr_to_page(addr), npages, false);
+	}
+	warm_flush_locked(heap);
+	return pages_alloc(pages, npages, align, needzero);
+}
+
+/*
+ * Free pages for @span: of node @nodeid, or with @any as well of others. *@room: false
+ * when the limit does not let it have any.
+ */
+static bool heap_span_take(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
+			   u32 align, u32 pclass, int nodeid, bool any, bool *room)
+{
+	struct kspan_node *node = heap_node(heap, nodeid);
+	unsigned long flags = port_lock(&heap->lock);
+	uintptr_t addr = 0;
+	bool needzero;
+	u32 i = 0;
+
+	*room = heap_may_use(heap, pages_to_bytes(npages));
+	if (!*room)
+		any = false;
+	else if (node)
+		addr = node_pages_alloc(heap, node, npages, align, pclass, &needzero);
+	while (!addr && any && (node = heap_next_node(heap, &i)) != NULL)
+		addr = pages_alloc(&node->pages, npages, align, &needzero);
+	if (addr)
+		heap_span_enter(heap, span, addr, npages, pclass, needzero);
+	port_unlock(&heap->lock, flags);
+	return addr != 0;
+}
+
+/* The same; growing where there are none. */
+static bool heap_span_take_grow(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
+				u32 align, u32 pclass, int nodeid, gfp_t gfp)
+{
+	bool room, more, dropped = false, any = heap->nnodes > 1 && !(gfp & __GFP_THISNODE);
+
+	do {
+		if (heap_span_take(heap, span, npages, align, pclass, nodeid, any, &room))
+			return true;
+		/* once: others may keep some meanwhile */
+		more = room && !dropped && heap_drop_spares(heap);
+		dropped = true;
+	} while (more || (room && heap_grow(heap, npages, align, nodeid, gfp)));
+	return false;
+}
+
+/*
+ * Pages for @span from the arenas, which may have to grow. What its node has or can
+ * get at once comes first, then what others have, then whatever the system finds.
+ */
+static bool heap_span_map(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
+			  u32 align, u32 pclass, int nodeid, gfp_t gfp)
+{
+	if (heap->nnodes > 1 && !(gfp & __GFP_THISNODE) &&
+	    heap_span_take_grow(heap, span, npages, align, pclass, nodeid, gfp_here(gfp)))
+		return true;
+	return heap_span_take_grow(heap, span, npages, align, pclass, nodeid, gfp);
+}
+
+/*
+ * Pages for a large span that are to be charged: from the source, and no more than
+ * the span's, so that they are nobody else's until they go back there.
+ */
+static bool heap_span_map_charged(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
+				  u32 align, int nodeid, gfp_t gfp)
+{
+	struct kspan_source *source = heap->config.source;
+	size_t got, nbytes = pages_to_bytes(npages);
+	unsigned long flags;
+	void *mem;
+
+	if (!heap_within_limit(heap, nbytes))
+		return false;
+	if (!port_may_ask_source())
+		return false;
+	mem = source->get(source, nbytes, nbytes, piece_align(heap, npages, align), gfp,
+			  source_node(heap, nodeid), &got);
+	if (!mem)
+		return false;
+	if (!pagemap_cover(heap, (uintptr_t)mem, got, false, source_node_of(heap, mem),
+			   gfp & ~__GFP_ACCOUNT)) {
+		source->put(source, mem, got);
+		return false;
+	}
+	flags = port_lock(&heap->lock);
+	heap->sys_bytes += got;
+	heap->ngrow++;
+	pages_add_inuse(arena_pages(heap, pagemap_arena(heap, (uintptr_t)mem)), npages);
+	heap_span_enter(heap, span, (uintptr_t)mem, npages, KSPAN_PC_LARGE, !source->zeroed);
+	span->charged = true;
+	port_unlock(&heap->lock, flags);
+	return true;
+}
+
+static void heap_span_unmap_charged(struct kspan_heap *heap, struct kspan_span *span)
+{
+	struct kspan_source *source = heap->config.source;
+	struct kspan_arena *arena = pagemap_arena(heap, span->start);
+	unsigned long flags = port_lock(&heap->lock);
+
+	pagemap_clear(heap, span);
+	pages_add_inuse(arena_pages(heap, arena), -(size_t)span->npages);
+	heap->sys_bytes -= pages_to_bytes(span->npages);
+	port_unlock(&heap->lock, flags);
+	source->put(source, (void *)span->start, pages_to_bytes(span->npages));
+}
+
+/* The most objects of a span, by its kind of metadata. */
+static const u16 span_fix_objs[] = {
+	[FIX_SPAN_WORD] = 64, [FIX_SPAN_SMALL] = 128, [FIX_SPAN_MANY] = 512,
+	[FIX_SPAN_BIG] = KSPAN_MAX_OBJS,
+};
 
 static struct kspan_fix *span_fix(struct kspan_heap *heap, u32 nobjs)
 {
-	return &heap->fix[nobjs <= 128 ? FIX_SPAN_SMALL : FIX_SPAN_BIG];
+	u32 i = FIX_SPAN_WORD;
+
+	while (nobjs > span_fix_objs[i])
+		i++;
+	return &heap->fix[i];
+}
+
+/* A span of @node's free pages, if there is a free structure and the limit lets it. */
+static struct kspan_span *node_span_at_hand(struct kspan_heap *heap, struct kspan_node *node,
+					    u32 npages, u32 align, u32 nobjs, u32 pclass)
+{
+	struct kspan_fix *fix = span_fix(heap, nobjs);
+	struct kspan_span *span;
+	uintptr_t addr;
+	bool needzero;
+
+	port_assert_held(&heap->lock);
+	if (!heap_may_use(heap, pages_to_bytes(npages)))
+		return NULL;
+	span = fix_take(fix);
+	if (!span)
+		return NULL;
+	addr = node_pages_alloc(heap, node, npages, align, pclass, &needzero);
+	if (!addr) {
+		fix_give(fix, span);
+		return NULL;
+	}
+	port_memset(span, 0, fix->size);
+	heap_span_enter(heap, span, addr, npages, pclass, needzero);
+	return span;
+}
+
+/* The common case: all is there, and one lock does. */
+static struct kspan_span *heap_span_at_hand(struct kspan_heap *heap, u32 npages, u32 align,
+					    u32 nobjs, u32 pclass, int nodeid)
+{
+	struct kspan_node *node = heap_node(heap, nodeid);
+	unsigned long flags;
+	struct kspan_span *span;
+
+	if (!node)
+		return NULL;
+	flags = port_lock(&heap->lock);
+	span = node_span_at_hand(heap, node, npages, align, nobjs, pclass);
+	port_unlock(&heap->lock, flags);
+	return span;
+}
+
+/* A span for which the heap or its metadata may have to grow. */
+static struct kspan_span *heap_span_get(struct kspan_heap *heap, size_t npages, size_t align,
+					u32 nobjs, u32 pclass, int nodeid, gfp_t gfp)
+{
+	struct kspan_fix *fix = span_fix(heap, nobjs);
+	struct kspan_span *span = fix_alloc(fix, gfp & ~__GFP_ACCOUNT);
+	bool ok;
+
+	if (!span)
+		return NULL;
+	if (npages > KSPAN_ARENA_PAGES || align > KSPAN_ARENA_PAGES)
+		ok = heap_span_map_huge(heap, span, npages, align, nodeid,
+					gfp & ~__GFP_ACCOUNT);
+	else if (gfp & __GFP_ACCOUNT)
+		ok = heap_span_map_charged(heap, span, npages, align, nodeid, gfp);
+	else
+		ok = heap_span_map(heap, span, npages, align, pclass, nodeid, gfp);
+	if (ok)
+		return span;
+	fix_free(fix, span);
+	return NULL;
 }
 
 /**
@@ -239,7 +549,8 @@ static struct kspan_fix *span_fix(struct kspan_heap *heap, u32 nobjs)
  * @align: alignment in pages, a power of two
  * @nobjs: objects that it shall hold (1 for a large span)
  * @pclass: page class of its pages
- * @node: NUMA node it had best be on, or -1
+ * @nodeid: NUMA node that it had best be on, and must with __GFP_THISNODE; there is
+ *	none of this number: node 0
  * @gfp: may it sleep
  *
  * A large span is on the heap's list of those when this returns; any other the
@@ -249,25 +560,58 @@ static struct kspan_fix *span_fix(struct kspan_heap *heap, u32 nobjs)
  * Return: the span, or NULL when there is no memory.
  */
 struct kspan_span *heap_span_alloc(struct kspan_heap *heap, size_t npages, size_t align,
-				   u32 nobjs, u32 pclass, int node, gfp_t gfp)
+				   u32 nobjs, u32 pclass, int nodeid, gfp_t gfp)
 {
-	struct kspan_span *span = fix_alloc(span_fix(heap, nobjs), gfp);
-	bool ok;
+	bool huge = npages > KSPAN_ARENA_PAGES || align > KSPAN_ARENA_PAGES;
+	bool charge = (gfp & __GFP_ACCOUNT) && pclass == KSPAN_PC_LARGE &&
+		      heap->config.source->charges;
+	struct kspan_span *span = NULL;
 
-	if (!span)
-		return NULL;
+	if (!charge)
+		gfp &= ~__GFP_ACCOUNT;
+	if ((u32)nodeid >= heap->nnodes)
+		nodeid = 0;
 	port_kick(heap);
-	if (heap->nnodes == 1)
-		node = -1;
-	if (npages > KSPAN_ARENA_PAGES || align > KSPAN_ARENA_PAGES)
-		ok = heap_within_limit(heap, pages_to_bytes(npages)) &&
-		     heap_span_map_huge(heap, span, npages, align, node, gfp);
-	else
-		ok = heap_span_map(heap, span, npages, align, pclass, node, gfp);
-	if (ok)
-		return span;
-	fix_free(span_fix(heap, nobjs), span);
-	return NULL;
+	if (!huge && !heap_within_limit(heap, pages_to_bytes(npages)))
+		return NULL;
+	if (!huge && !charge)
+		span = heap_span_at_hand(heap, npages, align, nobjs, pclass, nodeid);
+	if (!span)
+		span = heap_span_get(heap, npages, align, nobjs, pclass, nodeid, gfp);
+	if (span)
+		port_event_span_alloc(span->start, span->npages, pclass, span->nodeid);
+	return span;
+}
+
+/**
+ * heap_span_alloc_nolock - a span of the pages at hand
+ * @heap: as heap_span_alloc(), which has the same parameters
+ * @npages: .
+ * @align: .
+ * @nobjs: .
+ * @pclass: .
+ * @nodeid: of this node, -1 for any
+ *
+ * Context: any; no lock is waited for. A central's may be held.
+ * Return: the span; NULL when pages or metadata are not at hand, or are in use.
+ */
+struct kspan_span *heap_span_alloc_nolock(struct kspan_heap *heap, u32 npages, u32 align,
+					  u32 nobjs, u32 pclass, int nodeid)
+{
+	struct kspan_span *span = NULL;
+	struct kspan_node *node;
+	unsigned long flags;
+	u32 i;
+
+	if (!port_trylock(&heap->lock, &flags))
+		return NULL;
+	heap_for_each_node(heap, node, i)
+		if (!span && (nodeid < 0 || node == heap_node(heap, nodeid)))
+			span = node_span_at_hand(heap, node, npages, align, nobjs, pclass);
+	port_unlock(&heap->lock, flags);
+	if (span)
+		port_event_span_alloc(span->start, span->npages, pclass, span->nodeid);
+	return span;
 }
 
 static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *span)
@@ -278,11 +622,28 @@ static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *spa
 
 	pagemap_clear(heap, span);
 	pagemap_uncover(heap, span->start, nbytes);
-	pages_add_inuse(&heap->pages, -(size_t)span->npages);
+	pages_add_inuse(arena_pages(heap, arena), -(size_t)span->npages);
 	heap->sys_bytes -= nbytes;
 	port_unlock(&heap->lock, flags);
 	fix_free(&heap->fix[FIX_ARENA], arena);
 	heap->config.source->put(heap->config.source, (void *)span->start, nbytes);
+}
+
+/*
+ * Give the pages of a span to the page allocator, which had them before, and its
+ * structure. The heap's lock is held.
+ */
+void heap_span_free_locked(struct kspan_heap *heap, struct kspan_span *span)
+{
+	struct kspan_arena *arena = pagemap_arena(heap, span->start);
+
+	port_assert_held(&heap->lock);
+	pagemap_clear(heap, span);
+	pages_add_inuse(arena_pages(heap, arena), -(size_t)span->npages);
+	pages_free(arena_pages(heap, arena), arena, addr_to_page(span->start), span->npages,
+		   true);
+	span_set_state(span, SPAN_FREE);
+	fix_give(span_fix(heap, span->nobjs), span);
 }
 
 /**
@@ -294,26 +655,24 @@ static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *spa
  */
 void heap_span_free(struct kspan_heap *heap, struct kspan_span *span)
 {
-	struct kspan_arena *arena = pagemap_arena(heap, span->start);
+	u32 *marks = span->pclass == KSPAN_PC_TINY ? span->marks : NULL;
 	unsigned long flags;
 
-	if (arena->huge) {
-		heap_span_unmap_huge(heap, span);
+	port_event_span_free(span->start, span->npages, span->pclass, span->nodeid);
+	debug_span_end(heap, span);
+	if (span_is_mapped(heap, span)) {
+		if (span->charged)
+			heap_span_unmap_charged(heap, span);
+		else
+			heap_span_unmap_huge(heap, span);
+		span_set_state(span, SPAN_FREE);
+		fix_free(span_fix(heap, span->nobjs), span);
 	} else {
 		flags = port_lock(&heap->lock);
-		pagemap_clear(heap, span);
-		pages_add_inuse(&heap->pages, -(size_t)span->npages);
-		pages_free(&heap->pages, arena, addr_to_page(span->start), span->npages,
-			   true);
+		heap_span_free_locked(heap, span);
 		port_unlock(&heap->lock, flags);
 	}
-	span_set_state(span, SPAN_FREE);
-	if (span->pclass == KSPAN_PC_TINY)
-		fix_free(&heap->fix[FIX_MARKS], span->marks);
-	if (span->central)
-		fix_free(&heap->fix[span->nobjs <= 128 ? FIX_SITES_SMALL : FIX_SITES_BIG],
-			 span->sites);
-	fix_free(span_fix(heap, span->nobjs), span);
+	fix_free(&heap->fix[FIX_MARKS], marks);
 	port_kick(heap);
 }
 
@@ -327,7 +686,7 @@ static void huge_count(struct kspan_heap *heap, struct kspan_span *span, bool in
 	size_t npages = in ? span->npages : -(size_t)span->npages;
 
 	port_assert_held(&heap->lock);
-	pages_add_inuse(&heap->pages, npages);
+	pages_add_inuse(&heap_node(heap, span->nodeid)->pages, npages);
 	heap->sys_bytes += pages_to_bytes(npages);
 	heap->large_bytes += pages_to_bytes(npages);
 }
@@ -386,19 +745,18 @@ static bool huge_move(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	unsigned long flags;
 	uintptr_t from = span->start, to;
 
-	if (!source->move || !heap_within_limit(heap, nbytes - have))
-		return false;
-	to = (uintptr_t)source->get(source, nbytes, nbytes, KSPAN_ARENA_SIZE, gfp, -1, &got);
+	to = (uintptr_t)source->get(source, nbytes, nbytes, KSPAN_ARENA_SIZE, gfp,
+				    source_node(heap, span->nodeid), &got);
 	if (!to)
 		return false;
-	if (!pagemap_cover(heap, to, got, true, gfp)) {
+	/* the pages themselves move, and stay on their node */
+	if (!pagemap_cover(heap, to, got, true, span->nodeid, gfp)) {
 		source->put(source, (void *)to, got);
 		return false;
 	}
 	room = pagemap_arena(heap, to);
 	huge_leave(heap, span);
 	if (source->move(source, (void *)from, have, (void *)to, got)) {
-		room->nodeid = arena->nodeid;
 		huge_enter(heap, span, to, got, room);
 		fix_free(&heap->fix[FIX_ARENA], arena);
 		return true;
@@ -411,6 +769,18 @@ static bool huge_move(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	return false;
 }
 
+static bool huge_grow(struct kspan_heap *heap, struct kspan_span *span, size_t nbytes)
+{
+	size_t more = nbytes - pages_to_bytes(span->npages);
+	bool ok;
+
+	if (!heap->config.source->move || !heap_charge(heap, more))
+		return false;
+	ok = huge_move(heap, span, nbytes);
+	heap_uncharge(heap, more);
+	return ok;
+}
+
 /* Neither shorter than an arena, where it would not be huge, nor aligned beyond one. */
 static bool huge_resize(struct kspan_heap *heap, struct kspan_span *span, size_t npages)
 {
@@ -419,10 +789,24 @@ static bool huge_resize(struct kspan_heap *heap, struct kspan_span *span, size_t
 	if (npages <= KSPAN_ARENA_PAGES)
 		return false;
 	if (nbytes > have)
-		return huge_move(heap, span, nbytes);
+		return huge_grow(heap, span, nbytes);
 	if (nbytes < have)
 		huge_cut(heap, span, nbytes);
 	return true;
+}
+
+/* The pages that follow a span; what is warm there is not worth a copy. */
+static bool heap_extend(struct kspan_heap *heap, struct kspan_arena *arena, u32 first, u32 npages,
+			bool *needzero)
+{
+	struct kspan_pages *pages = arena_pages(heap, arena);
+
+	if (pages_extend(pages, arena, first, npages, needzero))
+		return true;
+	if (!heap->warm.npages)
+		return false;
+	warm_flush_locked(heap);
+	return pages_extend(pages, arena, first, npages, needzero);
 }
 
 /**
@@ -444,7 +828,7 @@ bool heap_span_resize(struct kspan_heap *heap, struct kspan_span *span, size_t n
 
 	if (arena->huge)
 		return huge_resize(heap, span, npages);
-	if (npages > KSPAN_ARENA_PAGES)
+	if (npages > KSPAN_ARENA_PAGES || span->charged)
 		return false;
 	if (npages > span->npages &&
 	    !heap_within_limit(heap, pages_to_bytes(npages - span->npages)))
@@ -452,13 +836,14 @@ bool heap_span_resize(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	flags = port_lock(&heap->lock);
 	heap->large_bytes -= pages_to_bytes(span->npages);
 	if (npages > span->npages) {
-		ok = pages_extend(&heap->pages, arena, end, npages - span->npages, &needzero);
+		ok = heap_may_use(heap, pages_to_bytes(npages - span->npages)) &&
+		     heap_extend(heap, arena, end, npages - span->npages, &needzero);
 		if (ok)
 			span->npages = npages;
 	} else if (npages < span->npages) {
 		pagemap_clear(heap, span);
-		pages_add_inuse(&heap->pages, npages - span->npages);
-		pages_free(&heap->pages, arena, end - (span->npages - npages),
+		pages_add_inuse(arena_pages(heap, arena), npages - span->npages);
+		pages_free(arena_pages(heap, arena), arena, end - (span->npages - npages),
 			   span->npages - npages, true);
 		span->npages = npages;
 	}
@@ -474,6 +859,23 @@ static const char *const misuse_name[KSPAN_NR_MISUSE] = {
 	[KSPAN_FOREIGN_FREE] = "free of memory that is not kspan's",
 };
 
+static void misuse_report(struct kspan_heap *heap, struct kspan_span *span, const char *what,
+			  const void *ptr, uintptr_t caller)
+{
+	void *site = (void *)debug_site(heap, span, ptr);
+	void *freed = (void *)debug_free_site(heap, span, ptr);
+
+	if (freed)
+		port_report("%s: %p, span %p+%zu, object size %u, freed by " PORT_SITE
+			    ", allocated by " PORT_SITE ", freed before by " PORT_SITE,
+			    what, ptr, (void *)span->start, pages_to_bytes(span->npages),
+			    span->size, (void *)caller, site, freed);
+	else
+		port_report("%s: %p, span %p+%zu, object size %u, freed by " PORT_SITE
+			    ", allocated by " PORT_SITE, what, ptr, (void *)span->start,
+			    pages_to_bytes(span->npages), span->size, (void *)caller, site);
+}
+
 /**
  * heap_misuse - report a wrong free
  * @heap: whose
@@ -488,51 +890,32 @@ static const char *const misuse_name[KSPAN_NR_MISUSE] = {
 void heap_misuse(struct kspan_heap *heap, enum kspan_misuse kind, const void *ptr,
 		 uintptr_t caller)
 {
-	struct kspan_span *span = pagemap_span(heap, (uintptr_t)ptr);
-	uintptr_t site = 0;
-	bool exact;
+	struct kspan_span *span = pagemap_find(heap, (uintptr_t)ptr);
 
 	port_add(&heap->nmisuse[kind], 1);
-	if (span && span->pclass == KSPAN_PC_LARGE) {
-		site = span->site;
-	} else if (span && span->central && span->sites) {
-		u32 idx = span_index(span, (uintptr_t)ptr, &exact);
-
-		site = idx < span->nobjs ? port_load(&span->sites[idx]) : 0;
-	}
 	if (span)
-		port_report("%s: %p, span %p+%zu, object size %u, freed by " PORT_SITE
-			    ", allocated by " PORT_SITE,
-			    misuse_name[kind], ptr, (void *)span->start,
-			    pages_to_bytes(span->npages), span->size, (void *)caller,
-			    (void *)site);
+		misuse_report(heap, span, misuse_name[kind], ptr, caller);
 	else
 		port_report("%s: %p, freed by " PORT_SITE, misuse_name[kind], ptr, (void *)caller);
+	debug_report_stacks(heap, ptr);
 	port_error(heap);
 }
 
 static void heap_init_fix(struct kspan_heap *heap)
 {
-	static const u16 nobjs[] = { [FIX_SPAN_SMALL] = 128, [FIX_SPAN_BIG] = KSPAN_MAX_OBJS };
 	u32 i;
 
-	for (i = FIX_SPAN_SMALL; i <= FIX_SPAN_BIG; i++)
+	for (i = FIX_SPAN_WORD; i <= FIX_SPAN_BIG; i++)
 		fix_init(&heap->fix[i], heap, sizeof(struct kspan_span) +
-			 span_words(nobjs[i]) * sizeof(u64));
-	fix_init(&heap->fix[FIX_ARENA], heap, sizeof(struct kspan_arena));
+			 2 * span_words(span_fix_objs[i]) * sizeof(u64), &heap->lock);
+	fix_init(&heap->fix[FIX_ARENA], heap, sizeof(struct kspan_arena), NULL);
 	fix_init(&heap->fix[FIX_MARKS], heap,
-		 KSPAN_PAGE_SIZE / KSPAN_TINY_SIZE * sizeof(u32));
-	fix_init(&heap->fix[FIX_SITES_SMALL], heap, 128 * sizeof(uintptr_t));
-	fix_init(&heap->fix[FIX_SITES_BIG], heap, KSPAN_MAX_OBJS * sizeof(uintptr_t));
-	fix_init(&heap->fix[FIX_CACHE], heap, objcache_size(heap->nnodes));
-}
-
-/* Bytes of an object on stack @c; 0 for a stack that stays closed. */
-static u32 stack_object_size(u32 c)
-{
-	if (c == KSPAN_STACK_TINY)
-		return KSPAN_TINY_SIZE;
-	return c < KSPAN_NUM_SPAN_CLASSES ? kspan_class_to_size[c >> 1] : 0;
+		 KSPAN_PAGE_SIZE / KSPAN_TINY_SIZE * sizeof(u32), NULL);
+	fix_init(&heap->fix[FIX_RECORD], heap, debug_records_size(1), NULL);
+	fix_init(&heap->fix[FIX_RECORDS_SMALL], heap, debug_records_size(128), NULL);
+	fix_init(&heap->fix[FIX_RECORDS_BIG], heap, debug_records_size(KSPAN_MAX_OBJS), NULL);
+	fix_init(&heap->fix[FIX_CACHE], heap, objcache_size(heap->nnodes), NULL);
+	fix_init(&heap->fix[FIX_TRANSFER], heap, heap->config.transfer_objs * sizeof(void *), NULL);
 }
 
 /**
@@ -548,6 +931,8 @@ void slotset_layout(struct kspan_slotset *ss, u16 *base)
 
 	ss->limit_off = entry * sizeof(u64);
 	entry += (ss->nstacks * sizeof(u16) + sizeof(u64) - 1) / sizeof(u64);
+	ss->seen_off = entry * sizeof(u64);
+	entry += (ss->nstacks * sizeof(u32) + sizeof(u64) - 1) / sizeof(u64);
 	for (c = 0; c < ss->nstacks; c++) {
 		base[c] = entry;
 		entry += ss->max[c] ? ss->max[c] + 1 : 0;
@@ -556,7 +941,8 @@ void slotset_layout(struct kspan_slotset *ss, u16 *base)
 	ss->slot_bytes = entry * sizeof(u64);
 }
 
-static void heap_init_slots(struct kspan_heap *heap)
+/* False: the stacks are more than the top of a stack's word can tell apart. */
+static bool heap_init_slots(struct kspan_heap *heap)
 {
 	const struct kspan_config *config = &heap->config;
 	u32 c;
@@ -569,32 +955,57 @@ static void heap_init_slots(struct kspan_heap *heap)
 			max = config->stack_objs;
 		if (size && max < 2)
 			max = 2;
-		/* no stack of a checked heap ever opens: each call goes the slow way */
-		heap->max[c] = config->checked ? 0 : max;
+		heap->max[c] = max;
 	}
 	heap->slots.nstacks = KSPAN_NR_STACKS;
+	heap->slots.off = 0;
 	heap->slots.max = heap->max;
 	slotset_layout(&heap->slots, heap->base);
+	return heap->slots.slot_bytes / sizeof(u64) <= KSPAN_SLOT_TOP;
 }
 
-static bool heap_init_central(struct kspan_heap *heap)
+/* Node 0 is part of the heap; what others take is taken when they are met. */
+static bool heap_init_nodes(struct kspan_heap *heap)
 {
-	size_t got, nbytes = heap->nnodes * sizeof(struct kspan_central *);
-	u32 c, node;
+	size_t got, n = heap->nnodes;
+	struct kspan_node **node;
 
-	heap->central = heap_meta_get(heap, nbytes + heap->nnodes * KSPAN_NR_STACKS *
-				      sizeof(struct kspan_central) + 64, GFP_KERNEL, &got);
-	if (!heap->central)
+	/* there is a node, for the limits, before there is metadata */
+	heap->nnodes = 1;
+	heap->node = heap->only;
+	heap_node_init(heap, &heap->node0, 0);
+	heap->node[0] = &heap->node0;
+	heap->slots.central = heap->node0.central;
+	if (n == 1)
+		return true;
+	node = heap_meta_get(heap, n * sizeof(*node), GFP_KERNEL, &got);
+	if (!node)
 		return false;
-	for (node = 0; node < heap->nnodes; node++) {
-		heap->central[node] = (struct kspan_central *)
-			(((uintptr_t)heap->central + nbytes + 63) & ~(uintptr_t)63) +
-			node * KSPAN_NR_STACKS;
-		for (c = 0; c < KSPAN_NR_STACKS; c++)
-			central_init(&heap->central[node][c], heap, stack_object_size(c),
-				     c == KSPAN_STACK_TINY ? KSPAN_PC_TINY : c, c, node);
-	}
+	port_memset(node, 0, n * sizeof(*node));
+	node[0] = &heap->node0;
+	heap->node = node;
+	heap->nnodes = n;
 	return true;
+}
+
+/* Give back the free pages of an arena. */
+static void heap_put_arena(struct kspan_heap *heap, const struct kspan_arena *arena)
+{
+	struct kspan_source *source = heap->config.source;
+	u32 i, first = KSPAN_ARENA_PAGES;
+
+	for (i = 0; i <= KSPAN_ARENA_PAGES; i++) {
+		bool mine = i < KSPAN_ARENA_PAGES && arena->free[i / 64] >> (i % 64) & 1;
+
+		if (mine && first == KSPAN_ARENA_PAGES)
+			first = i;
+		if (mine || first == KSPAN_ARENA_PAGES)
+			continue;
+		source->put(source, (void *)(arena->base + pages_to_bytes(first)),
+			    pages_to_bytes(i - first));
+		heap->sys_bytes -= pages_to_bytes(i - first);
+		first = KSPAN_ARENA_PAGES;
+	}
 }
 
 /* Give everything back: pages of the arenas that are free, then metadata. */
@@ -602,26 +1013,12 @@ static void heap_put_all(struct kspan_heap *heap)
 {
 	struct kspan_source *source = heap->config.source;
 	struct kspan_chunk *chunk = heap->chunks;
+	struct kspan_node *node;
 	u32 cursor, i;
 
-	for (cursor = 0; cursor < heap->pages.n; cursor++) {
-		struct kspan_arena *arena = heap->pages.arena[cursor];
-		u32 first = KSPAN_ARENA_PAGES;
-
-		for (i = 0; i <= KSPAN_ARENA_PAGES; i++) {
-			bool mine = i < KSPAN_ARENA_PAGES &&
-				    arena->free[i / 64] >> (i % 64) & 1;
-
-			if (mine && first == KSPAN_ARENA_PAGES)
-				first = i;
-			if (mine || first == KSPAN_ARENA_PAGES)
-				continue;
-			source->put(source, (void *)(arena->base + pages_to_bytes(first)),
-				    pages_to_bytes(i - first));
-			heap->sys_bytes -= pages_to_bytes(i - first);
-			first = KSPAN_ARENA_PAGES;
-		}
-	}
+	heap_for_each_node(heap, node, i)
+		for (cursor = 0; cursor < node->pages.n; cursor++)
+			heap_put_arena(heap, node->pages.arena[cursor]);
 	while (chunk) {
 		struct kspan_chunk *next = chunk->next;
 
@@ -653,34 +1050,53 @@ static bool source_is_sane(const struct kspan_source *source)
  */
 int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 {
+	int err;
+
 	if (!source_is_sane(config->source) || !config->stack_objs ||
-	    config->stack_objs > 400)
+	    config->stack_objs > KSPAN_SLOT_TOP || config->nr_nodes > KSPAN_MAX_NODES ||
+	    (config->nr_nodes > 1 && !config->source->node_of))
 		return -EINVAL;
-	heap->ready = false;
+	port_store(&heap->ready, false);
 	heap->config = *config;
-	heap->checked = config->checked;
-	heap->nnodes = port_nr_nodes();
+	port_store(&heap->checked, false);
+	port_memset(&heap->debug, 0, sizeof(heap->debug));
+	port_lock_init(&heap->debug.quarantine.lock, KSPAN_RANK_META);
+	heap->nnodes = config->nr_nodes ? config->nr_nodes : 1;
+	if (heap->nnodes > 1)
+		heap->config.warm_pages = 0;
+	if (!heap->config.apart_bytes)
+		heap->config.apart_bytes = KSPAN_MAX_SMALL_SIZE;
+	port_memset(&heap->warm, 0, sizeof(heap->warm));
 	heap->regions = &kspan_no_regions;
 	heap->chunks = NULL;
-	port_memset(&heap->pages, 0, sizeof(heap->pages));
-	heap->sys_bytes = heap->meta_bytes = 0;
+	heap->sys_bytes = heap->meta_bytes = heap->charged_bytes = 0;
 	heap->nlarge_malloc = heap->nlarge_free = heap->large_bytes = 0;
 	heap->ngrow = heap->nrelease = heap->nscavenged_bytes = 0;
 	heap->cache_nmalloc = heap->cache_nfree = 0;
 	heap->ntiny_malloc = heap->ntiny_free = heap->nfail = 0;
 	port_memset(heap->nmisuse, 0, sizeof(heap->nmisuse));
 	heap->rcu_batch = NULL;
-	heap->rcu_reserve_used = false;
+	heap->rcu_done = heap->rcu_want = 0;
+	heap->pending = heap->waiting = NULL;
+	heap->ncatching = 0;
+	heap->lacking = 0;
+	heap->ndeferred = 0;
 	port_lock_init(&heap->lock, KSPAN_RANK_HEAP);
 	port_mutex_init(&heap->caches_lock);
 	port_lock_init(&heap->rcu_lock, KSPAN_RANK_RCU);
 	port_list_init(&heap->large);
 	port_list_init(&heap->caches);
 	heap_init_fix(heap);
-	heap_init_slots(heap);
-	if (!heap_init_central(heap) ||
-	    port_slotset_init(&heap->slots, heap, GFP_KERNEL)) {
+	if (!heap_init_slots(heap))
+		return -EINVAL;
+	err = heap_init_nodes(heap) ? port_slotset_init(&heap->slots, heap, GFP_KERNEL) :
+				      -ENOMEM;
+	if (err) {
 		heap_put_all(heap);
+		return err;
+	}
+	if (config->debug.flags && heap_set_debug(heap, &config->debug)) {
+		heap_destroy(heap);
 		return -ENOMEM;
 	}
 	port_store_release(&heap->ready, true);

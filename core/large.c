@@ -13,7 +13,7 @@
  * @size: bytes, more than KSPAN_MAX_SMALL_SIZE or aligned beyond what small
  *	objects are
  * @align: alignment in bytes, a power of two
- * @node: NUMA node, or -1
+ * @nodeid: NUMA node that it had best be on, and must with __GFP_THISNODE
  * @gfp: may it sleep; with __GFP_ZERO the object is zeroed, at no cost where its
  *	memory is known to be zero
  * @noscan: it holds no pointers
@@ -22,25 +22,29 @@
  * Context: no lock held.
  * Return: the object, or NULL.
  */
-void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int node, gfp_t gfp,
+void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int nodeid, gfp_t gfp,
 		  bool noscan, uintptr_t caller)
 {
 	size_t npages, align_pages = align > KSPAN_PAGE_SIZE ? align >> KSPAN_PAGE_SHIFT : 1;
-	struct kspan_span *span;
+	struct kspan_span *span = NULL;
 
 	if (size > LARGE_MAX || align > LARGE_MAX / 4)
 		return NULL;
 	npages = bytes_to_pages(size);
 	if (npages > 0xffffffffu)
 		return NULL;
-	span = heap_span_alloc(heap, npages, align_pages, 1, KSPAN_PC_LARGE, node, gfp);
+	if (align_pages == 1 && !(gfp & __GFP_ACCOUNT))
+		span = warm_take(heap, npages);
+	if (!span)
+		span = heap_span_alloc(heap, npages, align_pages, 1, KSPAN_PC_LARGE, nodeid, gfp);
 	if (!span)
 		return NULL;
 	span->bytes = size;
 	span->noscan = noscan;
-	span->site = heap->checked ? caller : 0;
 	if ((gfp & __GFP_ZERO) && span->needzero)
 		port_memset((void *)span->start, 0, size);
+	if (heap_checked(heap))
+		debug_alloc(heap, (void *)span->start, size, gfp, caller);
 	return (void *)span->start;
 }
 
@@ -55,26 +59,45 @@ void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int node, 
  */
 void large_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uintptr_t caller)
 {
+	bool mine, apart = span_is_mapped(heap, span) || heap_checked(heap);
 	unsigned long flags;
-	bool mine;
 
 	if ((uintptr_t)ptr != span->start) {
 		heap_misuse(heap, KSPAN_INTERIOR_FREE, ptr, caller);
 		return;
 	}
+	if (unlikely(span->charged) && !port_may_ask_source()) {
+		/* nor may the source be given anything here */
+		if (!heap_defer_free(heap, span, 0))
+			heap_misuse(heap, KSPAN_DOUBLE_FREE, ptr, caller);
+		return;
+	}
 	flags = port_lock(&heap->lock);
-	mine = span->state == SPAN_LARGE;
+	/* one that was put off already is done by who did that: see nolock.c */
+	mine = span->state == SPAN_LARGE && !port_load(&span->npending);
 	if (mine) {
 		span_set_state(span, SPAN_LIMBO);
 		port_list_del(&span->node);
 		heap->nlarge_free++;
 		heap->large_bytes -= pages_to_bytes(span->npages);
+		/* one that was made in a checked heap has a record to be freed */
+		apart |= span->records != NULL;
+		if (!apart) {
+			port_event_span_free(span->start, span->npages, span->pclass,
+					     span->nodeid);
+			if (!warm_put(heap, span))
+				heap_span_free_locked(heap, span);
+		}
 	}
 	port_unlock(&heap->lock, flags);
-	if (mine)
-		heap_span_free(heap, span);
-	else
+	if (!mine)
 		heap_misuse(heap, KSPAN_DOUBLE_FREE, ptr, caller);
+	else if (apart && heap_checked(heap))
+		debug_free_large(heap, span, caller);
+	if (mine && apart)
+		heap_span_free(heap, span);
+	else if (mine)
+		port_kick(heap);
 }
 
 /**
@@ -85,15 +108,15 @@ void large_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uin
  *
  * A huge one may have moved: the object is at @span->start then.
  *
- * Return: false when there is no room behind it, or when it would become small.
+ * Return: false when there is no room behind it, when it would become small, or when
+ * its pages are charged, which others are not.
  */
 bool large_resize(struct kspan_heap *heap, struct kspan_span *span, size_t size)
 {
-	size_t npages;
+	size_t npages = bytes_to_pages(size);
 
-	if (size <= KSPAN_MAX_SMALL_SIZE || size > LARGE_MAX)
+	if (size > LARGE_MAX || (size <= KSPAN_MAX_SMALL_SIZE && npages < span->npages))
 		return false;
-	npages = bytes_to_pages(size);
 	if (npages != span->npages && !heap_span_resize(heap, span, npages))
 		return false;
 	span->bytes = size;

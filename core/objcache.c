@@ -18,6 +18,7 @@
  * @heap: its heap
  * @name: for people
  * @flags: KSPAN_TYPESAFE_BY_RCU, KSPAN_NOSCAN
+ * @asked: bytes per object as its maker asked
  * @ctor: constructor, or NULL
  * @slots: the CPUs' stacks
  * @base: slots.base
@@ -34,6 +35,7 @@ struct kspan_cache {
 	struct kspan_heap *heap;
 	char name[32];
 	unsigned int flags;
+	u32 asked;
 	void (*ctor)(void *obj);
 	struct kspan_slotset slots;
 	u16 base[1];
@@ -56,19 +58,16 @@ size_t objcache_size(u32 nnodes)
 }
 
 /*
- * Pages per span: the fewest that hold CACHE_SPAN_OBJS objects and waste at
- * most an eighth; the longest span when nothing does.
+ * Pages per span: the fewest that hold CACHE_SPAN_OBJS objects, and so waste less
+ * than an eighth; the longest span when none does.
  */
 static u32 cache_span_pages(u32 size)
 {
 	u32 npages;
 
-	for (npages = 1; npages < CACHE_SPAN_PAGES; npages++) {
-		size_t nbytes = pages_to_bytes(npages);
-
-		if (nbytes / size >= CACHE_SPAN_OBJS && nbytes % size <= nbytes / 8)
+	for (npages = 1; npages < CACHE_SPAN_PAGES; npages++)
+		if (pages_to_bytes(npages) / size >= CACHE_SPAN_OBJS)
 			break;
-	}
 	return npages;
 }
 
@@ -115,9 +114,10 @@ static bool cache_init(struct kspan_cache *cache, const char *name, u32 size,
 		max = CACHE_STACK_OBJS;
 	if (max < 2)
 		max = 2;
-	cache->max[0] = heap->checked ? 0 : max;
+	cache->max[0] = max;
 	cache->slots.nstacks = 1;
 	cache->slots.max = cache->max;
+	cache->slots.central = cache->central;
 	slotset_layout(&cache->slots, cache->base);
 	return !port_slotset_init(&cache->slots, heap, GFP_KERNEL);
 }
@@ -151,6 +151,7 @@ struct kspan_cache *cache_create(struct kspan_heap *heap, const char *name, size
 				 size_t align, unsigned int flags, void (*ctor)(void *obj))
 {
 	struct kspan_cache *cache;
+	size_t asked = size;
 
 	if (!name || !cache_geometry(&size, align) ||
 	    (flags & ~(KSPAN_TYPESAFE_BY_RCU | KSPAN_NOSCAN)))
@@ -163,7 +164,11 @@ struct kspan_cache *cache_create(struct kspan_heap *heap, const char *name, size
 		fix_free(&heap->fix[FIX_CACHE], cache);
 		return heap_fail(heap, ENOMEM);
 	}
+	cache->asked = asked;
+	/* the lock of heap_set_debug() */
 	port_mutex_lock(&heap->caches_lock);
+	if (heap->checked)
+		debug_slots_off(heap, &cache->slots, true);
 	port_list_add_tail(&cache->node, &heap->caches);
 	port_mutex_unlock(&heap->caches_lock);
 	return cache;
@@ -239,12 +244,14 @@ void objcache_span_free(struct kspan_central *central, struct kspan_span *span)
 static inline void cache_free_obj(struct kspan_cache *cache, struct kspan_span *span,
 				  void *obj, uintptr_t caller)
 {
+	struct kspan_heap *heap = cache->heap;
+
 	if (likely(port_slot_push(&cache->slots, 0, obj)))
 		return;
-	if (cache->heap->checked)
-		central_put(cache->heap, &obj, 1, caller);
-	else
+	if (!heap_checked(heap))
 		cache_flush(&cache->slots, span->central, obj, caller);
+	else if (debug_free(heap, span, obj, caller))
+		central_put(heap, &obj, 1, caller);
 }
 
 /* kspan_free() of an object that is a cache's. */
@@ -259,6 +266,19 @@ void objcache_free(struct kspan_heap *heap, struct kspan_span *span, void *obj,
 		heap_misuse(heap, KSPAN_FOREIGN_FREE, obj, caller);
 }
 
+/* Put @obj on the CPU's stack, if it belongs there and there is room. Any context. */
+bool objcache_push(struct kspan_span *span, void *obj)
+{
+	struct kspan_central *central = port_load_acquire(&span->central);
+
+	return central && port_slot_push_fast(&central->cache->slots, 0, obj);
+}
+
+bool objcache_has_ctor(const struct kspan_cache *cache)
+{
+	return cache->ctor != NULL;
+}
+
 /* Objects that are with callers, over all nodes. */
 static u64 cache_nlive(struct kspan_cache *cache)
 {
@@ -269,7 +289,7 @@ static u64 cache_nlive(struct kspan_cache *cache)
 		struct kspan_central *central = &cache->central[node];
 		unsigned long flags = port_lock(&central->lock);
 
-		n += central->nout;
+		n += central->nout - central->ntransfer;
 		port_unlock(&central->lock, flags);
 	}
 	return n - stack_cached(&cache->slots, 0, &pops);
@@ -293,6 +313,7 @@ static void cache_count(struct kspan_cache *cache, struct kspan_cache_info *info
 
 		info->nspan += central[node].nspan;
 		nout += central[node].nout;
+		info->ncached += central[node].ntransfer;
 		port_unlock(&central[node].lock, flags);
 		info->nmalloc += port_load(&central[node].ndirect);
 	}
@@ -332,6 +353,34 @@ void objcache_stats(struct kspan_heap *heap, struct kspan_stats *stats)
 		stats->live_bytes += info.nlive * info.size;
 		stats->cached_bytes += info.ncached * info.size;
 	}
+}
+
+/* As cache_drain_idle(), for all object caches. */
+bool objcache_drain_idle(struct kspan_heap *heap)
+{
+	struct kspan_cache *cache;
+	bool left = false;
+
+	port_mutex_lock(&heap->caches_lock);
+	port_list_for_each_entry(cache, &heap->caches, node)
+		left |= cache_drain_idle(heap, &cache->slots);
+	port_mutex_unlock(&heap->caches_lock);
+	return left;
+}
+
+/* For heap_set_debug(), which holds the lock. */
+void objcache_slots_off(struct kspan_heap *heap, bool off)
+{
+	struct kspan_cache *cache;
+
+	port_list_for_each_entry(cache, &heap->caches, node)
+		debug_slots_off(heap, &cache->slots, off);
+}
+
+/* Whether what is in an object must stay as it is from one life to the next. */
+bool objcache_keeps_contents(const struct kspan_cache *cache)
+{
+	return cache->ctor || cache->flags & KSPAN_TYPESAFE_BY_RCU;
 }
 
 /* Empty the stacks of all object caches. */
@@ -385,6 +434,49 @@ void objcache_each_central(struct kspan_heap *heap,
 	port_mutex_unlock(&heap->caches_lock);
 }
 
+/**
+ * objcache_each_lock - the locks of all object caches
+ * @heap: whose
+ * @rank: KSPAN_RANK_RCU or KSPAN_RANK_CENTRAL: those of this rank
+ * @fn: called with each, in the same order every time
+ *
+ * For fork(), which takes them all.
+ *
+ * Context: heap->caches_lock is held, by means of the caller's own.
+ */
+void objcache_each_lock(struct kspan_heap *heap, enum kspan_rank rank,
+			void (*fn)(port_lock_t *lock))
+{
+	struct kspan_cache *cache;
+	u32 node;
+
+	port_list_for_each_entry(cache, &heap->caches, node) {
+		if (rank == KSPAN_RANK_RCU) {
+			fn(&cache->limbo_lock);
+			continue;
+		}
+		for (node = 0; node < heap->nnodes; node++)
+			fn(&cache->central[node].lock);
+	}
+}
+
+/**
+ * objcache_each_slotset - the slotsets of all object caches
+ * @heap: whose
+ * @fn: called with each, in the same order every time
+ * @arg: for @fn
+ *
+ * Context: heap->caches_lock is held, by means of the caller's own.
+ */
+void objcache_each_slotset(struct kspan_heap *heap,
+			   void (*fn)(struct kspan_slotset *ss, void *arg), void *arg)
+{
+	struct kspan_cache *cache;
+
+	port_list_for_each_entry(cache, &heap->caches, node)
+		fn(&cache->slots, arg);
+}
+
 /* For reports. */
 const char *objcache_name(const struct kspan_cache *cache)
 {
@@ -425,17 +517,18 @@ static void cache_wait_limbo(struct kspan_cache *cache)
 int cache_destroy(struct kspan_cache *cache)
 {
 	struct kspan_heap *heap = cache->heap;
+	u32 node;
 
+	heap_catch_up_all(heap);
 	cache_drain(heap, &cache->slots);
+	debug_flush(heap);
 	if (cache->flags & KSPAN_TYPESAFE_BY_RCU)
 		cache_wait_limbo(cache);
 	if (cache_nlive(cache)) {
-		u32 node;
-
 		port_report("object cache %s has %llu objects out and stays", cache->name,
 			    (unsigned long long)cache_nlive(cache));
 		for (node = 0; node < heap->nnodes; node++)
-			central_leaks(&cache->central[node], NULL, NULL, true);
+			central_leaks(&cache->central[node]);
 		return -EBUSY;
 	}
 	port_mutex_lock(&heap->caches_lock);
@@ -443,6 +536,8 @@ int cache_destroy(struct kspan_cache *cache)
 	cache_keep_counts(cache);
 	port_mutex_unlock(&heap->caches_lock);
 	port_slotset_destroy(&cache->slots);
+	for (node = 0; node < heap->nnodes; node++)
+		transfer_destroy(&cache->central[node]);
 	fix_free(&heap->fix[FIX_CACHE], cache);
 	return 0;
 }
@@ -487,19 +582,54 @@ int kspan_cache_destroy(struct kspan_cache *cache)
 	return cache ? cache_destroy(cache) : 0;
 }
 
-static __always_inline void *cache_alloc(struct kspan_cache *cache, gfp_t flags,
-					 uintptr_t caller)
+/* The cache's spans on a node; those on node 0 where there is no such node. */
+static struct kspan_central *cache_central(struct kspan_cache *cache, int nodeid)
 {
-	struct kspan_central *central;
+	return &cache->central[(u32)nodeid < cache->heap->nnodes ? nodeid : 0];
+}
+
+static void *cache_miss(struct kspan_cache *cache, gfp_t flags, uintptr_t caller)
+{
+	void *obj;
+
+	if (heap_checked(cache->heap) && debug_refuses(cache->heap, cache->asked, flags))
+		return heap_fail(cache->heap, ENOMEM);
+	obj = cache_refill(&cache->slots, cache_central(cache, port_node()), flags, caller);
+	if (heap_checked(cache->heap))
+		debug_alloc(cache->heap, obj, cache->asked, flags, caller);
+	return obj ? obj : heap_fail(cache->heap, ENOMEM);
+}
+
+static void *cache_alloc_observed(struct kspan_cache *cache, void *obj, gfp_t flags,
+				  uintptr_t caller)
+{
+	if (!obj)
+		obj = cache_miss(cache, flags, caller);
+	port_obj_alloc(obj, cache->central->size, flags, cache->central->noscan, caller);
+	return obj;
+}
+
+/* The rest of an allocation that missed (@obj NULL) or that somebody watches. */
+static noinline void *cache_alloc_rest(struct kspan_cache *cache, void *obj, gfp_t flags,
+				       uintptr_t caller)
+{
+	return cache_alloc_observed(cache, obj, flags, caller);
+}
+
+/* The same of a free. */
+static noinline void cache_free_rest(struct kspan_cache *cache, struct kspan_span *span,
+				     void *obj, uintptr_t caller)
+{
+	port_obj_free(obj, caller);
+	cache_free_obj(cache, span, obj, caller);
+}
+
+static __always_inline void *cache_alloc(struct kspan_cache *cache, gfp_t flags)
+{
 	void *obj = port_slot_pop(&cache->slots, 0);
 
-	if (unlikely(!obj)) {
-		central = &cache->central[port_node() < cache->heap->nnodes ? port_node() : 0];
-		obj = cache_refill(&cache->slots, central, flags, caller);
-		if (!obj)
-			return heap_fail(cache->heap, ENOMEM);
-	}
-	port_obj_alloc(obj, cache->central->size, flags, cache->central->noscan);
+	if (unlikely(!obj) || port_watch_alloc())
+		return cache_alloc_rest(cache, obj, flags, CALLER());
 	return obj;
 }
 
@@ -516,7 +646,66 @@ void *kspan_cache_alloc(struct kspan_cache *cache, gfp_t flags)
 {
 	if (unlikely(flags & __GFP_ZERO))
 		return kspan_cache_zalloc(cache, flags & ~__GFP_ZERO);
-	return cache_alloc(cache, flags, CALLER());
+	return cache_alloc(cache, flags);
+}
+
+/**
+ * kspan_cache_alloc_nolock - allocate an object of a cache, in any context
+ * @cache: which; __GFP_ZERO needs one without constructor
+ * @flags: as kspan_alloc_nolock()
+ *
+ * Context: as kspan_alloc_nolock().
+ * Return: the object, or NULL. Where there is a constructor, only objects that
+ * were constructed before are to be had.
+ */
+void *kspan_cache_alloc_nolock(struct kspan_cache *cache, gfp_t flags)
+{
+	void *obj;
+
+	if ((flags & __GFP_ZERO) && cache->ctor)
+		return heap_fail(cache->heap, EINVAL);
+	obj = port_slot_pop_fast(&cache->slots, 0);
+	if (!obj)
+		obj = central_take_nolock(cache_central(cache, port_node()));
+	if (!obj)
+		return heap_fail(cache->heap, ENOMEM);
+	if (heap_checked(cache->heap))
+		debug_note(cache->heap, obj, cache->asked, CALLER());
+	if (flags & __GFP_ZERO)
+		port_memset(obj, 0, cache->asked);
+	port_obj_alloc_nolock(obj, cache->central->size, flags, CALLER());
+	return obj;
+}
+
+/**
+ * kspan_cache_alloc_node - allocate an object of a cache on a NUMA node
+ * @cache: which
+ * @flags: as kspan_cache_alloc()
+ * @node: as kspan_alloc_node()
+ *
+ * Context: as kspan_alloc().
+ * Return: as kspan_cache_alloc().
+ */
+void *kspan_cache_alloc_node(struct kspan_cache *cache, gfp_t flags, int node)
+{
+	struct kspan_heap *heap = cache->heap;
+	void *obj = NULL;
+
+	if (node == NUMA_NO_NODE)
+		return kspan_cache_alloc(cache, flags);
+	if ((flags & __GFP_ZERO) && cache->ctor)
+		return heap_fail(heap, EINVAL);
+	if ((u32)node < heap->nnodes || !(flags & __GFP_THISNODE))
+		obj = cache_alloc_node(&cache->slots, cache_central(cache, node),
+				       flags & ~__GFP_ZERO, CALLER());
+	if (!obj)
+		return heap_fail(heap, ENOMEM);
+	if (heap_checked(heap))
+		debug_alloc(heap, obj, cache->asked, flags, CALLER());
+	if (flags & __GFP_ZERO)
+		port_memset(obj, 0, cache->asked);
+	port_obj_alloc(obj, cache->central->size, flags, cache->central->noscan, CALLER());
+	return obj;
 }
 
 /**
@@ -533,9 +722,10 @@ void *kspan_cache_zalloc(struct kspan_cache *cache, gfp_t flags)
 
 	if (cache->ctor)
 		return heap_fail(cache->heap, EINVAL);
-	obj = cache_alloc(cache, flags & ~__GFP_ZERO, CALLER());
+	flags &= ~__GFP_ZERO;
+	obj = cache_alloc_observed(cache, port_slot_pop(&cache->slots, 0), flags, CALLER());
 	if (obj)
-		port_memset(obj, 0, cache->central->size);
+		port_memset(obj, 0, cache->asked);
 	return obj;
 }
 
@@ -558,8 +748,8 @@ void kspan_cache_free(struct kspan_cache *cache, void *obj)
 		heap_misuse(cache->heap, KSPAN_FOREIGN_FREE, obj, CALLER());
 		return;
 	}
-	port_obj_free(obj);
-	cache_free_obj(cache, span, obj, CALLER());
+	if (port_watch_free() || unlikely(!port_slot_push(&cache->slots, 0, obj)))
+		cache_free_rest(cache, span, obj, CALLER());
 }
 
 /**
@@ -578,8 +768,7 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
 
 	while (got < n) {
 		u32 want = n - got > 0x10000 ? 0x10000 : n - got;
-		int node = port_node() < cache->heap->nnodes ? port_node() : 0;
-		u32 took = cache_alloc_bulk(&cache->slots, &cache->central[node],
+		u32 took = cache_alloc_bulk(&cache->slots, cache_central(cache, port_node()),
 					    flags & ~__GFP_ZERO, want, objs + got, CALLER());
 
 		got += took;
@@ -587,9 +776,12 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
 			break;
 	}
 	for (i = 0; i < got; i++) {
+		if (heap_checked(cache->heap))
+			debug_alloc(cache->heap, objs[i], cache->asked, flags, CALLER());
 		if ((flags & __GFP_ZERO) && !cache->ctor)
-			port_memset(objs[i], 0, cache->central->size);
-		port_obj_alloc(objs[i], cache->central->size, flags, cache->central->noscan);
+			port_memset(objs[i], 0, cache->asked);
+		port_obj_alloc(objs[i], cache->central->size, flags, cache->central->noscan,
+			       CALLER());
 	}
 	if (got == n)
 		return n;

@@ -5,10 +5,10 @@
  * First fit by address over one bitmap per arena, with summaries above, the
  * shape of Go's mpagealloc.go since 1.14: low addresses fill up, high ones
  * drain and can go back. A summary is an upper bound of the longest free run:
- * freeing raises it, a search that fails lowers it to what it saw, so nobody
+ * freeing raises it, a search that fails lowers it below what it wanted, so nobody
  * ever recomputes one for its own sake. Runs do not cross arenas; what is
- * longer than an arena gets a mapping to itself (heap.c). Everything here
- * happens under the heap's lock. See alloc.c.
+ * longer than an arena gets a mapping to itself (heap.c). Each NUMA node has an
+ * allocator to itself. Everything here happens under the heap's lock. See alloc.c.
  */
 #include <kspan/heap.h>
 
@@ -37,7 +37,7 @@ static u32 map_next(const u64 *map, u32 pos, bool value)
 }
 
 /* The bits of map word @word that lie in @first .. @first + @n - 1. */
-static u64 map_mask(u32 word, u32 first, u32 n)
+static inline u64 map_mask(u32 word, u32 first, u32 n)
 {
 	u32 lo = word * 64;
 	u64 mask = ~0ull;
@@ -49,35 +49,36 @@ static u64 map_mask(u32 word, u32 first, u32 n)
 	return mask;
 }
 
-static void map_set(u64 *map, u32 first, u32 n)
+/* Stored whole: heap_free_unknown() reads a word of @free without the lock. */
+static void map_clear(u64 *map, u32 first, u32 n)
 {
 	u32 word;
 
 	for (word = first / 64; word <= (first + n - 1) / 64; word++)
-		map[word] |= map_mask(word, first, n);
+		port_store(&map[word], map[word] & ~map_mask(word, first, n));
 }
 
-/* Clear the range; how many of its bits were set. */
-static u32 map_clear(u64 *map, u32 first, u32 n)
+/* The first bit of the run of ones that ends before @pos; @pos if there is none. */
+static u32 map_run_start(const u64 *map, u32 pos)
 {
-	u32 word, count = 0;
+	while (pos) {
+		u32 word = (pos - 1) / 64, n = pos - word * 64;
+		u64 zeros = ~map[word] << (64 - n);
 
-	for (word = first / 64; word <= (first + n - 1) / 64; word++) {
-		u64 mask = map_mask(word, first, n);
-
-		count += port_popcount64(map[word] & mask);
-		map[word] &= ~mask;
+		if (zeros)
+			return pos - port_clz64(zeros);
+		pos -= n;
 	}
-	return count;
+	return 0;
 }
 
 /* Room for one more arena; takes and drops the heap's lock. */
-static bool pages_has_room(struct kspan_heap *heap, u32 *cap)
+static bool pages_has_room(struct kspan_heap *heap, const struct kspan_pages *pages, u32 *cap)
 {
 	unsigned long flags = port_lock(&heap->lock);
-	bool room = heap->pages.n < heap->pages.cap;
+	bool room = pages->n < pages->cap;
 
-	*cap = heap->pages.cap;
+	*cap = pages->cap;
 	port_unlock(&heap->lock, flags);
 	return room;
 }
@@ -105,6 +106,7 @@ static void pages_move(struct kspan_pages *pages, void *mem, u32 cap)
 /**
  * pages_reserve - make room for one more arena in the summaries
  * @heap: whose
+ * @pages: of one of its nodes
  * @gfp: may it sleep
  *
  * Context: no lock held. Growth doubles, and the old arrays stay with the
@@ -112,11 +114,11 @@ static void pages_move(struct kspan_pages *pages, void *mem, u32 cap)
  * Two callers may share the room of one: pages_insert_arena() copes.
  * Return: false when there is no memory.
  */
-bool pages_reserve(struct kspan_heap *heap, gfp_t gfp)
+bool pages_reserve(struct kspan_heap *heap, struct kspan_pages *pages, gfp_t gfp)
 {
 	u32 cap, old;
 
-	while (!pages_has_room(heap, &old)) {
+	while (!pages_has_room(heap, pages, &old)) {
 		size_t got;
 		unsigned long flags;
 		void *mem;
@@ -126,8 +128,8 @@ bool pages_reserve(struct kspan_heap *heap, gfp_t gfp)
 		if (!mem)
 			return false;
 		flags = port_lock(&heap->lock);
-		if (heap->pages.cap < cap)
-			pages_move(&heap->pages, mem, cap);
+		if (pages->cap < cap)
+			pages_move(pages, mem, cap);
 		port_unlock(&heap->lock, flags);
 	}
 	return true;
@@ -169,7 +171,7 @@ bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 	pages->arena[pos] = arena;
 	pages->maxrun[pos] = 0;
 	arena->index = pos;
-	pages->n++;
+	port_store(&pages->n, pages->n + 1);
 	for (i = pos >> KSPAN_GROUP_SHIFT; i <= (pages->n - 1) >> KSPAN_GROUP_SHIFT; i++)
 		pages_refresh_group(pages, i);
 	return true;
@@ -180,7 +182,7 @@ void pages_remove_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 {
 	u32 i;
 
-	pages->n--;
+	port_store(&pages->n, pages->n - 1);
 	for (i = arena->index; i < pages->n; i++) {
 		pages->arena[i] = pages->arena[i + 1];
 		pages->arena[i]->index = i;
@@ -195,29 +197,87 @@ static void pages_raise(struct kspan_pages *pages, struct kspan_arena *arena, u3
 {
 	u32 group = arena->index >> KSPAN_GROUP_SHIFT;
 
+	arena->unfit_pages = 0;
 	if (pages->maxrun[arena->index] < run)
 		pages->maxrun[arena->index] = run;
 	if (pages->groupmax[group] < run)
 		pages->groupmax[group] = run;
 }
 
-/* Lowest fitting run; or NO_PAGE, and the longest run in *@longest. */
-static u32 arena_find(const struct kspan_arena *arena, u32 npages, u32 align, u32 *longest)
+/* Of the set bits in @bits those at which @n set bits begin: a step shows twice as many. */
+static u64 word_runs(u64 bits, u32 n)
 {
-	u32 pos = 0;
+	u32 shown, step;
 
-	*longest = 0;
-	while ((pos = map_next(arena->free, pos, true)) != NO_PAGE) {
-		u32 end = map_next(arena->free, pos, false);
-		u32 start = (pos + align - 1) & ~(align - 1);
+	for (shown = 1; shown < n; shown += step) {
+		step = n - shown < shown ? n - shown : shown;
+		bits &= bits >> step;
+	}
+	return bits;
+}
 
-		if (start + npages <= end)
-			return start;
-		if (end - pos > *longest)
-			*longest = end - pos;
-		pos = end;
+/* Lowest of the set bits in @bits at which @npages set bits begin, 64 if none does. */
+static u32 word_find(u64 bits, u32 npages, u32 align)
+{
+	u32 pos;
+
+	if (npages >= 64 || align >= 64)
+		return 64;
+	for (bits = word_runs(bits, npages); bits; bits &= bits - 1) {
+		pos = port_ctz64(bits);
+		if (!(pos & (align - 1)))
+			return pos;
+	}
+	return 64;
+}
+
+/*
+ * Lowest fitting run, or NO_PAGE. A word at a time, however many short runs it
+ * has: what long use makes of an arena is hundreds of them.
+ */
+static u32 arena_find(const struct kspan_arena *arena, u32 npages, u32 align)
+{
+	u32 pos, begin = 0;	/* of the free pages right before @pos */
+
+	for (pos = 0; pos < KSPAN_ARENA_PAGES; pos += 64) {
+		u64 free = arena->free[pos / 64];
+		u32 first, n;
+
+		if (!free) {
+			begin = pos + 64;
+			continue;
+		}
+		n = ~free ? port_ctz64(~free) : 64;
+		first = (begin + align - 1) & ~(align - 1);
+		if (first + npages <= pos + n)
+			return first;
+		if (n == 64)
+			continue;
+		n = word_find(free, npages, align);
+		if (n < 64)
+			return pos + n;
+		begin = pos + 64 - port_clz64(~free);
 	}
 	return NO_PAGE;
+}
+
+/* Is it known from a search before that no such run is free? */
+static bool arena_is_unfit(const struct kspan_arena *arena, u32 npages, u32 align)
+{
+	return arena->unfit_pages && arena->unfit_pages <= npages && arena->unfit_align <= align;
+}
+
+/* A search in arena @i failed: what is known now. */
+static void arena_unfit(struct kspan_pages *pages, u32 i, u32 npages, u32 align)
+{
+	u32 most = npages + align - 2;	/* a longer run would have had an aligned place */
+
+	if (pages->maxrun[i] > most)
+		pages->maxrun[i] = most;
+	if (align > 1) {
+		pages->arena[i]->unfit_pages = npages;
+		pages->arena[i]->unfit_align = align;
+	}
 }
 
 /* Pages of spans. The heap's lock is held, but ports look without it. */
@@ -230,33 +290,45 @@ void pages_add_inuse(struct kspan_pages *pages, size_t npages)
 static void arena_take(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		       u32 npages, bool *needzero)
 {
-	map_clear(arena->free, first, npages);
-	map_clear(arena->idle, first, npages);
-	pages->nreleased -= map_clear(arena->released, first, npages);
-	*needzero = map_clear(arena->dirty, first, npages) != 0;
-	pages->nfree -= npages;
+	u32 word;
+	u64 dirty = 0;
+
+	for (word = first / 64; word <= (first + npages - 1) / 64; word++) {
+		u64 mask = map_mask(word, first, npages);
+
+		port_store(&arena->free[word], arena->free[word] & ~mask);
+		arena->idle[word] &= ~mask;
+		if (arena->released[word] & mask) {
+			port_store(&pages->nreleased, pages->nreleased -
+				   port_popcount64(arena->released[word] & mask));
+			arena->released[word] &= ~mask;
+		}
+		dirty |= arena->dirty[word] & mask;
+		arena->dirty[word] &= ~mask;
+	}
+	*needzero = dirty != 0;
+	port_store(&pages->nfree, pages->nfree - npages);
 	pages_add_inuse(pages, npages);
 }
 
 static u32 pages_find_in_group(struct kspan_pages *pages, u32 group, u32 npages, u32 align,
-			       int node, u32 *index)
+			       u32 *index)
 {
 	u32 i, end = (group + 1) << KSPAN_GROUP_SHIFT;
 
 	if (end > pages->n)
 		end = pages->n;
 	for (i = group << KSPAN_GROUP_SHIFT; i < end; i++) {
-		u32 longest, first;
+		u32 first;
 
-		if (pages->maxrun[i] < npages ||
-		    (node >= 0 && pages->arena[i]->nodeid != node))
+		if (pages->maxrun[i] < npages || arena_is_unfit(pages->arena[i], npages, align))
 			continue;
-		first = arena_find(pages->arena[i], npages, align, &longest);
+		first = arena_find(pages->arena[i], npages, align);
 		if (first != NO_PAGE) {
 			*index = i;
 			return first;
 		}
-		pages->maxrun[i] = longest;
+		arena_unfit(pages, i, npages, align);
 	}
 	pages_refresh_group(pages, group);
 	return NO_PAGE;
@@ -267,14 +339,12 @@ static u32 pages_find_in_group(struct kspan_pages *pages, u32 group, u32 npages,
  * @pages: from these
  * @npages: length, 1 .. KSPAN_ARENA_PAGES
  * @align: alignment in pages, a power of two up to KSPAN_ARENA_PAGES
- * @node: NUMA node, or -1 for any
  * @needzero: set to whether any of it may not read as zero
  *
  * Context: the heap's lock is held.
  * Return: the address, or 0 when no run fits.
  */
-uintptr_t pages_alloc(struct kspan_pages *pages, u32 npages, u32 align, int node,
-		      bool *needzero)
+uintptr_t pages_alloc(struct kspan_pages *pages, u32 npages, u32 align, bool *needzero)
 {
 	u32 group, ngroups = (pages->n + GROUP_ARENAS - 1) >> KSPAN_GROUP_SHIFT;
 
@@ -283,7 +353,7 @@ uintptr_t pages_alloc(struct kspan_pages *pages, u32 npages, u32 align, int node
 
 		if (pages->groupmax[group] < npages)
 			continue;
-		first = pages_find_in_group(pages, group, npages, align, node, &index);
+		first = pages_find_in_group(pages, group, npages, align, &index);
 		if (first == NO_PAGE)
 			continue;
 		arena_take(pages, pages->arena[index], first, npages, needzero);
@@ -292,16 +362,24 @@ uintptr_t pages_alloc(struct kspan_pages *pages, u32 npages, u32 align, int node
 	return 0;
 }
 
-/* Put pages that were nobody's into the free map and the summaries. */
+/*
+ * Put pages that were nobody's into the free map, into @map too if there is one, and
+ * into the summaries.
+ */
 static void arena_add_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
-			   u32 npages)
+			   u32 npages, u64 *map)
 {
-	u32 lo = first, hi;
+	u32 lo, hi, word;
 
-	map_set(arena->free, first, npages);
-	pages->nfree += npages;
-	while (lo && arena->free[(lo - 1) / 64] >> ((lo - 1) % 64) & 1)
-		lo--;
+	for (word = first / 64; word <= (first + npages - 1) / 64; word++) {
+		u64 mask = map_mask(word, first, npages);
+
+		port_store(&arena->free[word], arena->free[word] | mask);
+		if (map)
+			map[word] |= mask;
+	}
+	port_store(&pages->nfree, pages->nfree + npages);
+	lo = map_run_start(arena->free, first);
 	hi = map_next(arena->free, first + npages, false);
 	pages_raise(pages, arena, hi - lo);
 }
@@ -319,9 +397,7 @@ static void arena_add_free(struct kspan_pages *pages, struct kspan_arena *arena,
 void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		u32 npages, bool dirty)
 {
-	if (dirty)
-		map_set(arena->dirty, first, npages);
-	arena_add_free(pages, arena, first, npages);
+	arena_add_free(pages, arena, first, npages, dirty ? arena->dirty : NULL);
 }
 
 /**
@@ -350,6 +426,7 @@ bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 firs
  * @pages: from these
  * @cursor: arena to look at first; advanced. Start with 0.
  * @all: not only those that were free at the last epoch already
+ * @max: so many pages at most
  * @addr: set to the run's address
  *
  * The pages are nobody's, and counted in nmoving by this function, until the
@@ -358,7 +435,8 @@ bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 firs
  * Context: the heap's lock is held.
  * Return: length in pages; 0 when there are no more.
  */
-u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, uintptr_t *addr)
+u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, u32 max,
+		    uintptr_t *addr)
 {
 	for (; *cursor < pages->n; (*cursor)++) {
 		struct kspan_arena *arena = pages->arena[*cursor];
@@ -372,10 +450,12 @@ u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, uintptr_t 
 		if (first == NO_PAGE)
 			continue;
 		n = map_next(map, first, false) - first;
+		if (n > max)
+			n = max;
 		map_clear(arena->free, first, n);
 		map_clear(arena->idle, first, n);
 		map_clear(arena->dirty, first, n);
-		pages->nfree -= n;
+		port_store(&pages->nfree, pages->nfree - n);
 		pages->nmoving += n;
 		*addr = arena->base + pages_to_bytes(first);
 		return n;
@@ -387,9 +467,8 @@ u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, uintptr_t 
 void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 			 u32 npages)
 {
-	map_set(arena->released, first, npages);
-	pages->nreleased += npages;
-	arena_add_free(pages, arena, first, npages);
+	port_store(&pages->nreleased, pages->nreleased + npages);
+	arena_add_free(pages, arena, first, npages, arena->released);
 }
 
 /**

@@ -103,9 +103,14 @@ static bool regions_grow(struct kspan_heap *heap, uintptr_t lo, uintptr_t hi, gf
 	}
 }
 
+/* The page allocator of the arena's node. */
+static struct kspan_pages *arena_pages(struct kspan_heap *heap, const struct kspan_arena *arena)
+{
+	return &heap->node[arena->nodeid]->pages;
+}
+
 /*
- * Give region number @r an arena; one that is not huge also goes to the page
- * allocator. False when another caller was first, or took the room there.
+ * Give region number @r an arena, and that to its node's page allocator. False when another caller was first, or took the room there.
  * Takes and drops the heap's lock.
  */
 static bool regions_add_arena(struct kspan_heap *heap, uintptr_t r, struct kspan_arena *arena)
@@ -116,7 +121,7 @@ static bool regions_add_arena(struct kspan_heap *heap, uintptr_t r, struct kspan
 
 	if (mine) {
 		arena->base = r << KSPAN_ARENA_SHIFT;
-		mine = pages_insert_arena(&heap->pages, arena);
+		mine = pages_insert_arena(arena_pages(heap, arena), arena);
 	}
 	if (mine)
 		regions_set(regions, r, arena);
@@ -137,7 +142,7 @@ static void regions_set_huge(struct kspan_heap *heap, uintptr_t r, struct kspan_
 
 	regions_set(regions, r, arena);
 	if (old != &kspan_no_arena)
-		pages_remove_arena(&heap->pages, old);
+		pages_remove_arena(arena_pages(heap, old), old);
 	port_unlock(&heap->lock, flags);
 	if (old != &kspan_no_arena)
 		fix_free(&heap->fix[FIX_ARENA], old);
@@ -147,7 +152,8 @@ static void regions_set_huge(struct kspan_heap *heap, uintptr_t r, struct kspan_
  * One arena structure for the many regions of a large span that has a mapping
  * to itself, so that a pointer into any part of it is recognised.
  */
-static bool pagemap_cover_huge(struct kspan_heap *heap, uintptr_t lo, uintptr_t hi, gfp_t gfp)
+static bool pagemap_cover_huge(struct kspan_heap *heap, uintptr_t lo, uintptr_t hi, int nodeid,
+			       gfp_t gfp)
 {
 	struct kspan_arena *arena = fix_alloc(&heap->fix[FIX_ARENA], gfp);
 	uintptr_t r;
@@ -155,6 +161,7 @@ static bool pagemap_cover_huge(struct kspan_heap *heap, uintptr_t lo, uintptr_t 
 	if (!arena)
 		return false;
 	arena->huge = true;
+	arena->nodeid = nodeid;
 	arena->base = lo << KSPAN_ARENA_SHIFT;
 	for (r = lo; r <= hi; r++)
 		regions_set_huge(heap, r, arena);
@@ -162,15 +169,16 @@ static bool pagemap_cover_huge(struct kspan_heap *heap, uintptr_t lo, uintptr_t 
 }
 
 /* Try to give region number @r an arena; false when there is no memory. */
-static bool pagemap_cover_region(struct kspan_heap *heap, uintptr_t r, gfp_t gfp)
+static bool pagemap_cover_region(struct kspan_heap *heap, uintptr_t r, int nodeid, gfp_t gfp)
 {
 	struct kspan_arena *arena;
 
-	if (!pages_reserve(heap, gfp))
+	if (!pages_reserve(heap, &heap_node(heap, nodeid)->pages, gfp))
 		return false;
 	arena = fix_alloc(&heap->fix[FIX_ARENA], gfp);
 	if (!arena)
 		return false;
+	arena->nodeid = nodeid;
 	if (!regions_add_arena(heap, r, arena))
 		fix_free(&heap->fix[FIX_ARENA], arena);
 	return true;
@@ -182,26 +190,27 @@ static bool pagemap_cover_region(struct kspan_heap *heap, uintptr_t r, gfp_t gfp
  * @addr: start of the memory
  * @nbytes: its length
  * @huge: it will be one large span that has the mapping for itself
+ * @nodeid: NUMA node that it lies on
  * @gfp: may it sleep
  *
  * Context: no lock held.
- * Return: whether every page of it now has an arena; what was made before a
- * failure stays and serves later.
+ * Return: whether every page of it now has an arena, if perhaps one that counts as
+ * another node's; what was made before a failure stays and serves later.
  */
 bool pagemap_cover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, bool huge,
-		   gfp_t gfp)
+		   int nodeid, gfp_t gfp)
 {
 	uintptr_t lo = addr >> KSPAN_ARENA_SHIFT;
 	uintptr_t hi = (addr + nbytes - 1) >> KSPAN_ARENA_SHIFT;
 	uintptr_t r;
 
-	if (!regions_grow(heap, lo, hi, gfp))
+	if (!heap_node_make(heap, nodeid, gfp) || !regions_grow(heap, lo, hi, gfp))
 		return false;
 	if (huge)
-		return pagemap_cover_huge(heap, lo, hi, gfp);
+		return pagemap_cover_huge(heap, lo, hi, nodeid, gfp);
 	for (r = lo; r <= hi; r++)
 		while (pagemap_arena(heap, r << KSPAN_ARENA_SHIFT) == &kspan_no_arena)
-			if (!pagemap_cover_region(heap, r, gfp))
+			if (!pagemap_cover_region(heap, r, nodeid, gfp))
 				return false;
 	return true;
 }
@@ -211,27 +220,53 @@ static void pagemap_write(struct kspan_heap *heap, struct kspan_span *span,
 {
 	struct kspan_arena *arena = pagemap_arena(heap, span->start);
 	u32 first = addr_to_page(span->start);
-	u32 i, n = span->npages;
+	u32 i, n = span->pclass == KSPAN_PC_LARGE ? 1 : span->npages;
 
 	port_assert_held(&heap->lock);
-	if (n > KSPAN_ARENA_PAGES)
-		n = KSPAN_ARENA_PAGES;	/* huge: all its regions share the arena */
 	for (i = first; i < first + n; i++) {
 		port_store(&arena->span[i], value);
 		port_store(&arena->pclass[i], pclass);
 	}
 }
 
-/* Enter @span for all its pages. The heap's lock is held. */
+/*
+ * Enter @span for all its pages; a large one for its first, since only a wrong free
+ * looks at the others, and pagemap_find() helps that. The heap's lock is held.
+ */
 void pagemap_set(struct kspan_heap *heap, struct kspan_span *span)
 {
 	pagemap_write(heap, span, span, span->pclass);
 }
 
-/* Remove @span from all its pages. The heap's lock is held. */
+/* Take back what pagemap_set() did. The heap's lock is held. */
 void pagemap_clear(struct kspan_heap *heap, struct kspan_span *span)
 {
 	pagemap_write(heap, span, NULL, KSPAN_PC_NONE);
+}
+
+/**
+ * pagemap_find - the span that an address lies in, also inside a large one
+ * @heap: whose
+ * @addr: any address
+ *
+ * Context: any. For reports: whoever holds no object there may see a span that
+ * is on its way out.
+ * Return: the span, or NULL.
+ */
+struct kspan_span *pagemap_find(const struct kspan_heap *heap, uintptr_t addr)
+{
+	struct kspan_arena *arena = pagemap_arena(heap, addr);
+	struct kspan_span *span = NULL;
+	u32 page = addr_to_page(addr);
+
+	if (arena->huge)
+		return port_load(&arena->span[0]);
+	do
+		span = port_load(&arena->span[page]);
+	while (!span && page--);
+	if (!span || addr - port_load(&span->start) >= pages_to_bytes(span->npages))
+		return NULL;
+	return span;
 }
 
 /* Enter @arena for every region of a huge span, or of what it has for a mapping. */

@@ -25,6 +25,7 @@ static bool release_run(struct kspan_heap *heap, uintptr_t addr, u32 npages)
 	struct kspan_source *source = heap->config.source;
 	struct kspan_arena *arena = pagemap_arena(heap, addr);
 	size_t nbytes = pages_to_bytes(npages);
+	struct kspan_pages *pages = &heap_node(heap, arena->nodeid)->pages;
 	unsigned long flags;
 	bool done = true;
 
@@ -33,17 +34,89 @@ static bool release_run(struct kspan_heap *heap, uintptr_t addr, u32 npages)
 	else
 		source->put(source, (void *)addr, nbytes);
 	flags = port_lock(&heap->lock);
-	heap->pages.nmoving -= npages;
+	pages->nmoving -= npages;
 	if (!source->release)
 		heap->sys_bytes -= nbytes;
 	else if (done)
-		pages_free_released(&heap->pages, arena, addr_to_page(addr), npages);
+		pages_free_released(pages, arena, addr_to_page(addr), npages);
 	else
-		pages_free(&heap->pages, arena, addr_to_page(addr), npages, true);
+		pages_free(pages, arena, addr_to_page(addr), npages, true);
 	if (done)
 		heap->nscavenged_bytes += nbytes;
 	port_unlock(&heap->lock, flags);
 	return done;
+}
+
+static bool node_drop_spares(struct kspan_node *node)
+{
+	u32 c;
+
+	if (!port_load(&node->spare_pages))
+		return false;
+	for (c = 0; c < KSPAN_NR_STACKS; c++)
+		if (node->central[c].size)
+			central_drop_spares(&node->central[c]);
+	return true;
+}
+
+/**
+ * heap_drop_spares - have spans that were kept with no object out as free pages
+ * @heap: which
+ *
+ * Context: no lock held; does not sleep.
+ * Return: whether there were any.
+ */
+bool heap_drop_spares(struct kspan_heap *heap)
+{
+	struct kspan_node *node;
+	bool any = false;
+	u32 i;
+
+	heap_for_each_node(heap, node, i)
+		any |= node_drop_spares(node);
+	return any;
+}
+
+/**
+ * heap_release_node - give idle pages of a node back to the system
+ * @heap: whose
+ * @nodeid: the node
+ * @all: every free page, not only those that were idle for an epoch
+ * @max: so many pages at most
+ *
+ * Context: no lock held; does not sleep.
+ * Return: bytes given back.
+ */
+size_t heap_release_node(struct kspan_heap *heap, int nodeid, bool all, size_t max)
+{
+	struct kspan_node *node = heap_node(heap, nodeid);
+	size_t nbytes = 0;
+	u32 npages, cursor = 0;
+
+	if (node && all)
+		node_drop_spares(node);
+	while (node && max) {
+		uintptr_t addr;
+		unsigned long flags = port_lock(&heap->lock);
+
+		npages = pages_take_idle(&node->pages, &cursor, all,
+					 max < KSPAN_ARENA_PAGES ? max : KSPAN_ARENA_PAGES,
+					 &addr);
+		port_unlock(&heap->lock, flags);
+		if (!npages)
+			break;
+		if (!release_run(heap, addr, npages))
+			break;
+		nbytes += pages_to_bytes(npages);
+		max -= npages;
+	}
+	if (nbytes) {
+		unsigned long flags = port_lock(&heap->lock);
+
+		heap->nrelease++;
+		port_unlock(&heap->lock, flags);
+	}
+	return nbytes;
 }
 
 /**
@@ -57,41 +130,30 @@ static bool release_run(struct kspan_heap *heap, uintptr_t addr, u32 npages)
 size_t heap_release(struct kspan_heap *heap, bool all)
 {
 	size_t nbytes = 0;
-	u32 npages, cursor = 0;
+	u32 i;
 
-	for (;;) {
-		uintptr_t addr;
-		unsigned long flags = port_lock(&heap->lock);
-
-		npages = pages_take_idle(&heap->pages, &cursor, all, &addr);
-		port_unlock(&heap->lock, flags);
-		if (!npages)
-			break;
-		if (!release_run(heap, addr, npages))
-			break;
-		nbytes += pages_to_bytes(npages);
-	}
-	if (nbytes) {
-		unsigned long flags = port_lock(&heap->lock);
-
-		heap->nrelease++;
-		port_unlock(&heap->lock, flags);
-	}
+	if (all)
+		warm_flush(heap);
+	for (i = 0; i < heap->nnodes; i++)
+		nbytes += heap_release_node(heap, i, all, (size_t)-1);
 	return nbytes;
 }
 
-/* Give back what lies under free objects of idle spans; bytes. */
+/* Give back what lies under free objects of idle spans, and under free metadata; bytes. */
 static size_t heap_trim(struct kspan_heap *heap)
 {
+	struct kspan_node *node;
 	unsigned long flags;
 	size_t nbytes = 0;
-	u32 c, node;
+	u32 c, i;
 
 	if (!heap->config.source->release)
 		return 0;
-	for (node = 0; node < heap->nnodes; node++)
+	heap_for_each_node(heap, node, i)
 		for (c = 0; c < KSPAN_NR_STACKS; c++)
-			nbytes += central_trim(&heap->central[node][c]);
+			nbytes += central_trim(&node->central[c]);
+	for (i = 0; i < KSPAN_NR_FIX; i++)
+		nbytes += fix_trim(&heap->fix[i]);
 	flags = port_lock(&heap->lock);
 	heap->nscavenged_bytes += nbytes;
 	port_unlock(&heap->lock, flags);
@@ -108,14 +170,22 @@ static size_t heap_trim(struct kspan_heap *heap)
  */
 bool heap_scavenge(struct kspan_heap *heap)
 {
-	bool more = cache_drain_idle(heap, &heap->slots);
+	struct kspan_node *node;
 	unsigned long flags;
+	bool more;
+	u32 i;
 
+	heap_catch_up(heap);
+	more = cache_drain_idle(heap, &heap->slots);
+	more |= objcache_drain_idle(heap);
+	heap_drop_spares(heap);
 	heap_release(heap, false);
 	if (heap_trim(heap))
 		more = true;
 	flags = port_lock(&heap->lock);
-	more |= pages_age(&heap->pages);
+	warm_flush_locked(heap);
+	heap_for_each_node(heap, node, i)
+		more |= pages_age(&node->pages);
 	port_unlock(&heap->lock, flags);
 	return more;
 }
@@ -129,17 +199,78 @@ bool heap_scavenge(struct kspan_heap *heap)
  */
 size_t heap_release_memory(struct kspan_heap *heap)
 {
+	heap_catch_up(heap);
+	debug_flush(heap);
 	cache_drain(heap, &heap->slots);
 	objcache_drain_all(heap);
 	return heap_release(heap, true);
 }
 
+/* What the limits are about. The heap's lock is held. */
+static size_t heap_used(struct kspan_heap *heap, const struct kspan_page_counts *sum)
+{
+	port_assert_held(&heap->lock);
+	return pages_to_bytes(sum->ninuse - sum->nspare - heap->warm.npages) +
+	       heap->meta_bytes + heap->charged_bytes;
+}
+
 /**
- * heap_within_limit - may the heap use @nbytes more
+ * heap_may_use - does the hard limit let the heap use @nbytes more
+ * @heap: which
+ * @nbytes: counted by the caller before it lets go of the lock
+ *
+ * Context: the heap's lock is held.
+ * Return: false when the hard limit would be passed.
+ */
+bool heap_may_use(struct kspan_heap *heap, size_t nbytes)
+{
+	size_t hard = port_load(&heap->config.limit_hard);
+	struct kspan_page_counts sum;
+	size_t used;
+
+	if (likely(!hard))
+		return true;
+	heap_sum_pages(heap, &sum);
+	used = heap_used(heap, &sum);
+	return used <= hard && nbytes <= hard - used;
+}
+
+/**
+ * heap_charge - have @nbytes count as used before they are
+ * @heap: by which heap
+ * @nbytes: to be given to heap_uncharge() once they are counted elsewhere, or will
+ *	not be
+ *
+ * Context: no lock held; does not sleep.
+ * Return: false when the hard limit would be passed; nothing is charged then.
+ */
+bool heap_charge(struct kspan_heap *heap, size_t nbytes)
+{
+	bool ok = heap_within_limit(heap, nbytes);
+	unsigned long flags = port_lock(&heap->lock);
+
+	ok = ok && heap_may_use(heap, nbytes);
+	if (ok)
+		heap->charged_bytes += nbytes;
+	port_unlock(&heap->lock, flags);
+	return ok;
+}
+
+void heap_uncharge(struct kspan_heap *heap, size_t nbytes)
+{
+	unsigned long flags = port_lock(&heap->lock);
+
+	heap->charged_bytes -= nbytes;
+	port_unlock(&heap->lock, flags);
+}
+
+/**
+ * heap_within_limit - make room for @nbytes within the limits
  * @heap: which
  * @nbytes: about to be taken from the free pages or from the system
  *
- * Near the soft limit idle memory goes back first; the hard one is kept.
+ * Near the soft limit idle memory goes back first. Others may take the room before
+ * the caller does: what counts for the hard limit is heap_may_use().
  *
  * Context: no lock held; does not sleep.
  * Return: false when the hard limit would be passed.
@@ -149,16 +280,18 @@ bool heap_within_limit(struct kspan_heap *heap, size_t nbytes)
 	size_t soft = port_load(&heap->config.limit_soft);
 	size_t hard = port_load(&heap->config.limit_hard);
 	size_t least = soft && (!hard || soft < hard) ? soft : hard;
+	struct kspan_page_counts sum;
 	size_t used, idle;
 	unsigned long flags;
 
 	if (likely(!least))
 		return true;
 	flags = port_lock(&heap->lock);
-	used = pages_to_bytes(heap->pages.ninuse) + heap->meta_bytes + nbytes;
-	idle = pages_to_bytes(heap->pages.nfree - heap->pages.nreleased);
+	heap_sum_pages(heap, &sum);
+	used = heap_used(heap, &sum);
+	idle = pages_to_bytes(sum.nfree - sum.nreleased + sum.nspare + heap->warm.npages);
 	port_unlock(&heap->lock, flags);
-	if (used + idle > least)
+	if ((nbytes > least || used + idle > least - nbytes) && port_may_ask_source())
 		heap_release(heap, true);
-	return !hard || used <= hard;
+	return !hard || (used <= hard && nbytes <= hard - used);
 }

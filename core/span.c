@@ -26,6 +26,8 @@ void span_init(struct kspan_span *span, struct kspan_central *central)
 	span->noscan = central->noscan;
 	span->nobjs = n;
 	span->nfree = n;
+	span->kept = false;
+	span->spare = false;
 	for (w = 0; w < span_words(n); w++)
 		span->free[w] = n - 64 * w >= 64 ? ~0ull : (1ull << (n - 64 * w)) - 1;
 	/* pairs with the load in central_of(): a reader who sees it sees the rest */
@@ -36,14 +38,15 @@ void span_init(struct kspan_span *span, struct kspan_central *central)
 /**
  * span_take - take free objects out of a span
  * @span: its central's lock is held
- * @objs: where to put them, by ascending address
+ * @end: put them below this, by descending address
  * @n: how many at most
  *
- * Goes by words of the bitmap: up to 64 objects for one store.
+ * Goes by words of the bitmap: up to 64 objects for one store. The lowest
+ * come last, so that they are the first to be popped off a stack.
  *
  * Return: how many.
  */
-u32 span_take(struct kspan_span *span, void **objs, u32 n)
+u32 span_take(struct kspan_span *span, void **end, u32 n)
 {
 	u32 w, got = 0;
 
@@ -51,10 +54,11 @@ u32 span_take(struct kspan_span *span, void **objs, u32 n)
 		u64 bits = span->free[w];
 
 		while (bits && got < n) {
-			objs[got++] = span_object(span, w * 64 + port_ctz64(bits));
+			*--end = span_object(span, w * 64 + port_ctz64(bits));
 			bits &= bits - 1;
+			got++;
 		}
-		span->free[w] = bits;
+		port_store(&span->free[w], bits);
 	}
 	span->nfree -= got;
 	span->active = true;
@@ -75,7 +79,7 @@ bool span_put(struct kspan_span *span, u32 idx)
 
 	if (span->free[idx / 64] & bit)
 		return false;
-	span->free[idx / 64] |= bit;
+	port_store(&span->free[idx / 64], span->free[idx / 64] | bit);
 	span->nfree++;
 	span->active = true;
 	return true;

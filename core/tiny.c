@@ -9,23 +9,31 @@
  * put back with the same pop and push as any object, and belongs to the caller
  * alone in between. Out of band, each block has a word of marks:
  *
- *	31           17  16   15            0
- *	+--------------+------+--------------+
- *	| ends 15 .. 1 | hold | live 15 .. 0 |
- *	+--------------+------+--------------+
+ *	31           17  16    15   14            0
+ *	+--------------+------+------+--------------+
+ *	| ends 15 .. 1 | hold | wait | live 14 .. 0 |
+ *	+--------------+------+------+--------------+
  *
  * live i: an object begins at offset i and has not been freed. end i: an
- * object ended at i, so that the size of each is known. hold: the rest of the
- * block is on a stack or in a caller's hands. Whoever clears the last of the
- * live and hold bits frees the block; since they are cleared atomically, that
+ * object ended at i, or the next began there, so that the size of each is known, and
+ * where one was. hold: the rest of the
+ * block is on a stack or in a caller's hands. wait: readers may still look at an
+ * object that is freed, see rcu.c; to have room for this bit no object begins at
+ * offset 15. Whoever clears the last of the
+ * live, wait and hold bits frees the block; since they are cleared atomically, that
  * is exactly one. See alloc.c.
  */
 #include <kspan/heap.h>
 
-#define TINY_LIVE	0xffffu
+#define TINY_LIVE	0x7fffu
+#define TINY_WAIT	(1u << 15)
 #define TINY_HOLD	(1u << 16)
+#define TINY_USED	(TINY_LIVE | TINY_WAIT | TINY_HOLD)
 #define TINY_END(off)	(1u << (16 + (off)))	/* off 1 .. 15 */
 #define TINY_OFF	((uintptr_t)KSPAN_TINY_SIZE - 1)
+
+/* The rest of a block that begins here is nobody's. */
+#define TINY_LAST	15u
 
 static u32 *tiny_marks(struct kspan_span *span, uintptr_t addr)
 {
@@ -57,18 +65,18 @@ static bool tiny_drop_hold(struct kspan_heap *heap, uintptr_t block)
 {
 	u32 *marks = tiny_marks(pagemap_span(heap, block), block);
 
-	if (port_andnot32(marks, TINY_HOLD) & TINY_LIVE)
+	if (port_andnot32(marks, TINY_HOLD) & (TINY_USED ^ TINY_HOLD))
 		return false;
 	port_store(marks, 0);
 	return true;
 }
 
 /* A block without objects goes back on the stack, or to its span. */
-static void tiny_free_block(struct kspan_heap *heap, struct kspan_span *span,
-			    uintptr_t block, uintptr_t caller)
+void tiny_free_block(struct kspan_heap *heap, struct kspan_span *span, void *block,
+		     uintptr_t caller)
 {
-	if (!port_slot_push(&heap->slots, KSPAN_STACK_TINY, (void *)block))
-		cache_flush(&heap->slots, span->central, (void *)block, caller);
+	if (!port_slot_push(&heap->slots, KSPAN_STACK_TINY, block))
+		cache_flush(&heap->slots, span->central, block, caller);
 }
 
 /**
@@ -97,7 +105,8 @@ u32 tiny_retire(struct kspan_heap *heap, void **words, u32 n)
 static uintptr_t tiny_get_block(struct kspan_heap *heap, size_t size, u32 align, u32 *off,
 				gfp_t gfp, uintptr_t caller)
 {
-	struct kspan_central *central = heap_central(heap, KSPAN_STACK_TINY, port_node());
+	struct kspan_central *central = heap_want_central(heap, KSPAN_STACK_TINY,
+							  port_node(), gfp);
 
 	for (;;) {
 		uintptr_t block, word;
@@ -141,10 +150,14 @@ void *tiny_alloc(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr_t call
 	marks = tiny_marks(span, block);
 	end = off + size;
 	set = 1u << off;
+	if (off)
+		set |= TINY_END(off);
 	if (end < KSPAN_TINY_SIZE)
-		set |= TINY_END(end) | TINY_HOLD;
+		set |= TINY_END(end);
+	if (end < TINY_LAST)
+		set |= TINY_HOLD;
 	port_or32(marks, set);
-	if (end == KSPAN_TINY_SIZE) {
+	if (end >= TINY_LAST) {
 		port_andnot32(marks, TINY_HOLD);
 	} else {
 		void *rest = (void *)(block + end);
@@ -156,6 +169,94 @@ void *tiny_alloc(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr_t call
 	return (void *)(block + off);
 }
 
+/* The mark of the object at @addr, 0 where none can be. */
+static u32 tiny_live_bit(uintptr_t addr)
+{
+	return 1u << (addr & TINY_OFF) & TINY_LIVE;
+}
+
+/* Report the free of what is no tiny object, or is none any more. */
+void tiny_misuse(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
+		 uintptr_t caller)
+{
+	u32 off = (uintptr_t)ptr & TINY_OFF;
+	bool began = !off || port_load(tiny_marks(span, (uintptr_t)ptr)) & TINY_END(off);
+
+	heap_misuse(heap, began ? KSPAN_DOUBLE_FREE : KSPAN_INTERIOR_FREE, ptr, caller);
+}
+
+/**
+ * tiny_mark_free - free a tiny object in its block's marks
+ * @heap: its heap
+ * @span: its span
+ * @ptr: the object, or not
+ * @caller: by whom
+ *
+ * Context: any.
+ * Return: the block when nothing is left in it: it is the caller's to free.
+ */
+void *tiny_mark_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
+		     uintptr_t caller)
+{
+	uintptr_t addr = (uintptr_t)ptr;
+	u32 bit = tiny_live_bit(addr), old;
+
+	old = port_andnot32(tiny_marks(span, addr), bit);
+	if (!(old & bit)) {
+		tiny_misuse(heap, span, ptr, caller);
+		return NULL;
+	}
+	tiny_count(heap, true);
+	if (old & (TINY_USED ^ bit))
+		return NULL;
+	port_store(tiny_marks(span, addr), 0);
+	return (void *)(addr & ~TINY_OFF);
+}
+
+/**
+ * tiny_mark_wait - free a tiny object whose readers may not be done
+ * @heap: its heap
+ * @span: its span
+ * @ptr: the object, or not
+ *
+ * Its block stays in use until tiny_end_wait().
+ *
+ * Context: rcu_lock held.
+ * Return: false: it was none, and nothing changed.
+ */
+bool tiny_mark_wait(struct kspan_heap *heap, struct kspan_span *span, void *ptr)
+{
+	u32 bit = tiny_live_bit((uintptr_t)ptr), old;
+	u32 *marks = tiny_marks(span, (uintptr_t)ptr);
+
+	port_assert_held(&heap->rcu_lock);
+	do {
+		old = port_load(marks);
+		if (!(old & bit))
+			return false;
+	} while (!port_cas(marks, old, (old & ~bit) | TINY_WAIT));
+	tiny_count(heap, true);
+	return true;
+}
+
+/**
+ * tiny_end_wait - the readers of what was freed in a block are done
+ * @span: its span
+ * @idx: the block's number there
+ *
+ * Context: the lock of tiny_mark_wait() held.
+ * Return: the block is free, and the caller's; also when nothing waited in it.
+ */
+bool tiny_end_wait(struct kspan_span *span, u32 idx)
+{
+	u32 old = port_andnot32(&span->marks[idx], TINY_WAIT);
+
+	if (old & (TINY_USED ^ TINY_WAIT))
+		return false;
+	port_store(&span->marks[idx], 0);
+	return true;
+}
+
 /**
  * tiny_free - free a tiny object
  * @heap: its heap
@@ -165,22 +266,10 @@ void *tiny_alloc(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr_t call
  */
 void tiny_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uintptr_t caller)
 {
-	uintptr_t addr = (uintptr_t)ptr, block = addr & ~TINY_OFF;
-	u32 off = addr & TINY_OFF, bit = 1u << off, old;
+	void *block = tiny_mark_free(heap, span, ptr, caller);
 
-	old = port_andnot32(tiny_marks(span, addr), bit);
-	if (!(old & bit)) {
-		bool began = !off || old & TINY_END(off);
-
-		heap_misuse(heap, began ? KSPAN_DOUBLE_FREE : KSPAN_INTERIOR_FREE, ptr,
-			    caller);
-		return;
-	}
-	tiny_count(heap, true);
-	if (!(old & (TINY_LIVE ^ bit)) && !(old & TINY_HOLD)) {
-		port_store(tiny_marks(span, addr), 0);
+	if (block)
 		tiny_free_block(heap, span, block, caller);
-	}
 }
 
 /* Bytes from @addr, where a tiny object begins, to its end. */
@@ -194,5 +283,5 @@ size_t tiny_size(struct kspan_span *span, uintptr_t addr)
 
 bool tiny_is_live(struct kspan_span *span, uintptr_t addr)
 {
-	return port_load(tiny_marks(span, addr)) >> (addr & TINY_OFF) & 1;
+	return port_load(tiny_marks(span, addr)) & tiny_live_bit(addr);
 }

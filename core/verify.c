@@ -2,8 +2,8 @@
 /*
  * The verifier: proves the invariants of the structures.
  *
- *  - an object is in exactly one place: with the caller, on one stack, or free
- *    in its span's bitmap;
+ *  - an object is in exactly one place: with the caller, on one stack, in the
+ *    transfer cache, or free in its span's bitmap;
  *  - span.nfree == popcount(span.free); a span is on exactly the list that its
  *    state names;
  *  - nspan * nobjs - nout == sum of nfree, for each central list;
@@ -41,15 +41,20 @@ static u32 span_count_free(const struct kspan_span *span)
 static u64 verify_list(struct kspan_central *central, port_list_t *list,
 		       enum kspan_span_state state, u64 *nspan, int *n)
 {
+	bool spare = list == &central->spare;
 	struct kspan_span *span;
 	u64 nfree = 0;
 
 	port_assert_held(&central->lock);
 	port_list_for_each_entry(span, list, node) {
 		expect(n, span->central == central);
+		expect(n, span->nodeid == central->nodeid);
+		expect(n, pagemap_arena(central->heap, span->start)->nodeid == span->nodeid);
 		expect(n, span->state == state);
 		expect(n, (span->nfree == 0) == (state == SPAN_FULL));
-		expect(n, span->nfree < span->nobjs);
+		expect(n, span->nfree < span->nobjs || span->kept || spare);
+		expect(n, span->spare == spare);
+		expect(n, !spare || span->nfree == span->nobjs);
 		expect(n, span->nfree == span_count_free(span));
 		expect(n, span->pclass == central->pclass);
 		expect(n, pagemap_span(central->heap, span->start) == span);
@@ -81,7 +86,7 @@ static bool verify_cached(struct kspan_central *central, uintptr_t obj, bool *ot
 		return false;
 	if (!expect(n, !(span->free[idx / 64] >> (idx % 64) & 1)))
 		return false;
-	span->free[idx / 64] |= 1ull << (idx % 64);
+	port_store(&span->free[idx / 64], span->free[idx / 64] | 1ull << (idx % 64));
 	return true;
 }
 
@@ -91,11 +96,25 @@ static void unmark_cached(struct kspan_central *central, uintptr_t obj)
 	bool exact;
 	u32 idx = span_index(span, obj, &exact);
 
-	span->free[idx / 64] &= ~(1ull << (idx % 64));
+	port_store(&span->free[idx / 64], span->free[idx / 64] & ~(1ull << (idx % 64)));
+}
+
+/* The @i-th place where @central's free objects wait: stacks, then its transfer cache. */
+static u64 *cached_at(struct kspan_central *central, struct kspan_slotset *ss, u32 i, u32 *count)
+{
+	struct kspan_slot *slot;
+
+	if (i == port_slotset_nr(ss)) {
+		*count = central->ntransfer;
+		return (u64 *)central->transfer;
+	}
+	slot = port_slotset_slot(ss, i);
+	*count = slot ? slot_count(ss, slot, central->stack) : 0;
+	return *count ? slot_entries(slot) + ss->base[central->stack] + 1 : NULL;
 }
 
 /*
- * All objects of @central on stacks: check and mark (@limit NULL), or remove
+ * All objects of @central that are cached: check and mark (@limit NULL), or remove
  * the first *@limit marks. Stops at the first violation. How many were marked.
  */
 static u64 verify_stacks(struct kspan_central *central, struct kspan_slotset *ss,
@@ -103,14 +122,13 @@ static u64 verify_stacks(struct kspan_central *central, struct kspan_slotset *ss
 {
 	uintptr_t low = central->pclass == KSPAN_PC_TINY ? KSPAN_TINY_SIZE - 1 : 0;
 	u64 marked = 0;
-	u32 i, k, c = central->stack;
+	u32 i, k, count;
 
-	for (i = 0; i < port_slotset_nr(ss); i++) {
-		struct kspan_slot *slot = port_slotset_slot(ss, i);
-		u32 count = slot ? slot_count(ss, slot, c) : 0;
+	for (i = 0; i <= port_slotset_nr(ss); i++) {
+		u64 *cached = cached_at(central, ss, i, &count);
 
 		for (k = 0; k < count; k++) {
-			uintptr_t obj = slot_entries(slot)[ss->base[c] + 1 + k] & ~low;
+			uintptr_t obj = cached[k] & ~low;
 			bool other = false;
 
 			if (limit && marked == *limit)
@@ -144,8 +162,11 @@ int central_verify(struct kspan_central *central, struct kspan_slotset *ss)
 
 	nfree = verify_list(central, &central->partial, SPAN_PARTIAL, &nspan, &n);
 	nfree += verify_list(central, &central->full, SPAN_FULL, &nspan, &n);
+	nfree += verify_list(central, &central->spare, SPAN_PARTIAL, &nspan, &n);
 	expect(&n, nspan == central->nspan);
 	expect(&n, nspan * central->nobjs - central->nout == nfree);
+	expect(&n, central->ntransfer <= central->transfer_max);
+	expect(&n, central->transfer_low <= central->ntransfer);
 	if (!n) {
 		marked = verify_stacks(central, ss, NULL, &n);
 		expect(&n, marked <= central->nout);
@@ -160,19 +181,27 @@ static bool map_bit(const u64 *map, u32 i)
 	return map[i / 64] >> (i % 64) & 1;
 }
 
-struct page_counts {
-	size_t nfree, nreleased, ninuse;
-};
-
 static void verify_arena(const struct kspan_pages *pages, struct kspan_arena *arena,
-			 struct page_counts *counts, int *n)
+			 struct kspan_page_counts *counts, int *n)
 {
-	u32 i, run = 0, longest = 0;
+	u32 i, run = 0, longest = 0, large = 0;
 
 	for (i = 0; i < KSPAN_ARENA_PAGES; i++) {
 		struct kspan_span *span = arena->span[i];
 		uintptr_t addr = arena->base + pages_to_bytes(i);
 		bool is_free = map_bit(arena->free, i);
+
+		/* the pages of a large span after its first */
+		if (large) {
+			large--;
+			expect(n, !span && !is_free);
+			expect(n, arena->pclass[i] == KSPAN_PC_NONE);
+			counts->ninuse++;
+			run = 0;
+			continue;
+		}
+		if (span && span->pclass == KSPAN_PC_LARGE)
+			large = span->npages - 1;
 
 		expect(n, !(is_free && span));
 		expect(n, span || arena->pclass[i] == KSPAN_PC_NONE);
@@ -184,20 +213,27 @@ static void verify_arena(const struct kspan_pages *pages, struct kspan_arena *ar
 		run = is_free ? run + 1 : 0;
 		if (run > longest)
 			longest = run;
+		if (run && arena->unfit_pages) {
+			u32 mask = arena->unfit_align - 1;
+			u32 first = (i + 1 - run + mask) & ~mask;
+
+			expect(n, first + arena->unfit_pages > i + 1);
+		}
 		counts->nfree += is_free;
 		counts->nreleased += map_bit(arena->released, i);
 		counts->ninuse += span != NULL;
 	}
+	expect(n, !large);
 	expect(n, longest <= pages->maxrun[arena->index]);
 	expect(n, longest <= pages->groupmax[arena->index >> KSPAN_GROUP_SHIFT]);
 }
 
 /*
- * Pages of spans with a mapping to themselves, which are in no arena of the page
+ * A node's pages of spans with a mapping to themselves, which are in no arena of the page
  * allocator. Found by the map, which has a span as long as its pages are counted:
  * the list of large spans loses one that is being freed before that.
  */
-static size_t count_huge(struct kspan_heap *heap)
+static size_t count_huge(struct kspan_heap *heap, u32 nodeid)
 {
 	const struct kspan_regions *regions = heap->regions;
 	size_t npages = 0;
@@ -208,33 +244,71 @@ static size_t count_huge(struct kspan_heap *heap)
 		uintptr_t addr = (regions->lo + i) << KSPAN_ARENA_SHIFT;
 		const struct kspan_arena *arena = pagemap_arena(heap, addr);
 
-		if (arena->huge && arena->base == addr && arena->span[0])
+		if (arena->huge && arena->base == addr && arena->nodeid == nodeid &&
+		    arena->span[0])
 			npages += arena->span[0]->npages;
 	}
 	return npages;
 }
 
-static int verify_pages(struct kspan_heap *heap)
+static void verify_node_pages(struct kspan_heap *heap, struct kspan_node *node,
+			      struct kspan_page_counts *counts, int *n)
 {
-	const struct kspan_pages *pages = &heap->pages;
-	struct page_counts counts = { 0 };
-	unsigned long flags = port_lock(&heap->lock);
-	int n = 0;
+	const struct kspan_pages *pages = &node->pages;
 	u32 i;
 
+	port_assert_held(&heap->lock);
 	for (i = 0; i < pages->n; i++) {
 		struct kspan_arena *arena = pages->arena[i];
 
-		expect(&n, arena->index == i);
-		expect(&n, !i || pages->arena[i - 1]->base < arena->base);
-		expect(&n, pagemap_arena(heap, arena->base) == arena);
-		verify_arena(pages, arena, &counts, &n);
+		expect(n, arena->index == i);
+		expect(n, arena->nodeid == node->central[0].nodeid);
+		expect(n, !i || pages->arena[i - 1]->base < arena->base);
+		expect(n, pagemap_arena(heap, arena->base) == arena);
+		verify_arena(pages, arena, counts, n);
 	}
-	expect(&n, counts.nfree == pages->nfree);
-	expect(&n, counts.nreleased == pages->nreleased);
-	expect(&n, counts.ninuse + count_huge(heap) == pages->ninuse);
+	expect(n, counts->nfree == pages->nfree);
+	expect(n, counts->nreleased == pages->nreleased);
+	expect(n, counts->ninuse + count_huge(heap, node->central[0].nodeid) == pages->ninuse);
+}
+
+/* Warm spans: of their length, in the map, and as many as are counted. */
+static void verify_warm(struct kspan_heap *heap, int *n)
+{
+	const struct kspan_warm *warm = &heap->warm;
+	struct kspan_span *span;
+	u32 i, npages = 0;
+
+	port_assert_held(&heap->lock);
+	for (i = 0; i < KSPAN_WARM_PAGES; i++) {
+		expect(n, (warm->first[i] != NULL) == map_bit(warm->has, i));
+		for (span = warm->first[i]; span; span = span->next_warm) {
+			expect(n, span->npages == i + 1);
+			expect(n, span->state == SPAN_LIMBO);
+			expect(n, pagemap_span(heap, span->start) == span);
+			npages += span->npages;
+		}
+	}
+	expect(n, npages == warm->npages);
+}
+
+static int verify_pages(struct kspan_heap *heap)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	struct kspan_page_counts sum;
+	struct kspan_node *node;
+	int n = 0;
+	u32 i;
+
+	heap_for_each_node(heap, node, i) {
+		struct kspan_page_counts counts = { 0 };
+
+		verify_node_pages(heap, node, &counts, &n);
+	}
+	verify_warm(heap, &n);
+	heap_sum_pages(heap, &sum);
 	expect(&n, heap->sys_bytes == heap->meta_bytes +
-	       pages_to_bytes(pages->ninuse + pages->nfree + pages->nmoving));
+	       pages_to_bytes(sum.ninuse + sum.nfree + sum.nmoving));
 	port_unlock(&heap->lock, flags);
 	return n;
 }
@@ -249,12 +323,13 @@ static int verify_pages(struct kspan_heap *heap)
 int heap_verify(struct kspan_heap *heap)
 {
 	int n = 0;
-	u32 c, node;
+	struct kspan_node *node;
+	u32 c, i;
 
 	port_slots_freeze(&heap->slots);
-	for (node = 0; node < heap->nnodes; node++)
+	heap_for_each_node(heap, node, i)
 		for (c = 0; c < KSPAN_NR_STACKS; c++)
-			n += central_verify(&heap->central[node][c], &heap->slots);
+			n += central_verify(&node->central[c], &heap->slots);
 	port_slots_thaw(&heap->slots);
 	n += objcache_verify(heap);
 	return n + verify_pages(heap);

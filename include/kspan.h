@@ -26,6 +26,7 @@ KSPAN_API void *kspan_alloc_array(size_t n, size_t size, gfp_t flags) KSPAN_MALL
 KSPAN_API void *kspan_zalloc_array(size_t n, size_t size, gfp_t flags) KSPAN_MALLOC(1, 2);
 KSPAN_API void *kspan_alloc_aligned(size_t size, size_t align, gfp_t flags) KSPAN_MALLOC(1);
 KSPAN_API void *kspan_alloc_node(size_t size, gfp_t flags, int node) KSPAN_MALLOC(1);
+KSPAN_API void *kspan_zalloc_node(size_t size, gfp_t flags, int node) KSPAN_MALLOC(1);
 KSPAN_API void *kspan_realloc(void *ptr, size_t size, gfp_t flags)
 	__attribute__((warn_unused_result, alloc_size(2)));
 KSPAN_API void *kspan_realloc_array(void *ptr, size_t n, size_t size, gfp_t flags)
@@ -45,6 +46,11 @@ KSPAN_API void kspan_free_bulk(size_t n, void **objs);
 KSPAN_API void kspan_free_rcu(const void *ptr);
 KSPAN_API void kspan_rcu_barrier(void);
 
+/* From any context, an NMI or a signal handler too: no lock is waited for. */
+KSPAN_API void *kspan_alloc_nolock(size_t size, gfp_t flags) KSPAN_MALLOC(1);
+KSPAN_API void *kspan_zalloc_nolock(size_t size, gfp_t flags) KSPAN_MALLOC(1);
+KSPAN_API void kspan_free_nolock(const void *ptr);
+
 KSPAN_API size_t kspan_size(const void *ptr);
 KSPAN_API size_t kspan_good_size(size_t size);
 
@@ -62,6 +68,10 @@ KSPAN_API struct kspan_cache *kspan_cache_create(const char *name, size_t size, 
 KSPAN_API int kspan_cache_destroy(struct kspan_cache *cache);
 KSPAN_API void *kspan_cache_alloc(struct kspan_cache *cache, gfp_t flags)
 	__attribute__((malloc, warn_unused_result));
+KSPAN_API void *kspan_cache_alloc_nolock(struct kspan_cache *cache, gfp_t flags)
+	__attribute__((malloc, warn_unused_result));
+KSPAN_API void *kspan_cache_alloc_node(struct kspan_cache *cache, gfp_t flags, int node)
+	__attribute__((malloc, warn_unused_result));
 KSPAN_API void *kspan_cache_zalloc(struct kspan_cache *cache, gfp_t flags)
 	__attribute__((malloc, warn_unused_result));
 KSPAN_API void kspan_cache_free(struct kspan_cache *cache, void *obj);
@@ -70,6 +80,27 @@ KSPAN_API size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags,
 	__attribute__((warn_unused_result));
 KSPAN_API void kspan_cache_free_bulk(struct kspan_cache *cache, size_t n, void **objs);
 KSPAN_API size_t kspan_cache_shrink(struct kspan_cache *cache);
+
+/* Objects allocated beforehand: to take one cannot fail until they are used up. */
+struct kspan_reserve;
+
+KSPAN_API struct kspan_reserve *kspan_reserve_prefill(size_t size, gfp_t flags, size_t n)
+	__attribute__((warn_unused_result));
+KSPAN_API struct kspan_reserve *kspan_cache_reserve_prefill(struct kspan_cache *cache,
+							    gfp_t flags, size_t n)
+	__attribute__((warn_unused_result));
+KSPAN_API int kspan_reserve_refill(struct kspan_reserve **reserve, gfp_t flags, size_t n)
+	__attribute__((warn_unused_result));
+KSPAN_API void *kspan_reserve_alloc(struct kspan_reserve *reserve, gfp_t flags)
+	__attribute__((warn_unused_result));
+KSPAN_API size_t kspan_reserve_count(const struct kspan_reserve *reserve);
+KSPAN_API void kspan_reserve_return(struct kspan_reserve *reserve);
+
+/* To hand to mempool_create(): pool_data is a struct kspan_cache, or a size. */
+KSPAN_API void *kspan_mempool_alloc(gfp_t flags, void *pool_data);
+KSPAN_API void kspan_mempool_free(void *element, void *pool_data);
+KSPAN_API void *kspan_mempool_alloc_sized(gfp_t flags, void *pool_data);
+KSPAN_API void kspan_mempool_free_sized(void *element, void *pool_data);
 
 /* What happened so far, and whether the heap is sound. */
 #define KSPAN_STATS_CLASSES	136	/* span class = size class << 1 | noscan */
@@ -102,10 +133,12 @@ struct kspan_class_stats {
  * struct kspan_stats - the state of a heap, after Go's runtime.MemStats
  * @nmalloc: objects handed out since the start, of every kind
  * @nfree: objects taken back since the start, of every kind
- * @live_bytes: bytes of the objects that are out now, rounded up to their class
+ * @live_bytes: bytes of the objects that are out now, rounded up to their class;
+ *	tiny blocks that have room left are in @cached_bytes instead
  * @sys_bytes: bytes obtained from the system and not given back
  * @inuse_bytes: bytes of spans
- * @idle_bytes: bytes of free pages that the system still backs
+ * @idle_bytes: bytes of free pages that the system still backs, and of spans that are kept
+ *	with no object out
  * @released_bytes: bytes of free pages whose memory the system has back
  * @meta_bytes: bytes of kspan's own structures (in @sys_bytes too)
  * @slot_bytes: bytes set aside for the CPUs' caches (not in @sys_bytes)
@@ -124,9 +157,14 @@ struct kspan_class_stats {
  * @nrelease: times idle pages went back to the system
  * @nscavenged_bytes: bytes given back since the start
  * @nfail: requests that ended in NULL
+ * @ndeferred: frees that kspan_free_nolock() had to put off
  * @ndouble: double frees reported
  * @ninterior: frees of a pointer into an object reported
  * @nforeign: frees of memory that is not kspan's reported
+ * @noverflow: writes past the end of an object reported
+ * @nafterfree: writes to a freed object reported
+ * @nquarantine: freed objects that are held back now: in @nfree, but in their
+ *	class (or cache) not yet
  * @cls: the same by span class (index: size class << 1 | noscan)
  */
 struct kspan_stats {
@@ -137,8 +175,9 @@ struct kspan_stats {
 	u64 ntiny_malloc, ntiny_free;
 	u64 nlarge_malloc, nlarge_free, large_bytes;
 	u64 cache_nmalloc, cache_nfree;
-	u64 ngrow, nrelease, nscavenged_bytes, nfail;
-	u64 ndouble, ninterior, nforeign;
+	u64 ngrow, nrelease, nscavenged_bytes, nfail, ndeferred;
+	u64 ndouble, ninterior, nforeign, noverflow, nafterfree;
+	u64 nquarantine;
 	struct kspan_class_stats cls[KSPAN_STATS_CLASSES];
 };
 

@@ -10,12 +10,12 @@
  *
  * port_os.h
  *   u8 u16 u32 u64 uintptr_t size_t bool, likely() unlikely() noinline
- *   __always_inline, port_memset() port_memcpy() port_strlen()
+ *   __always_inline, port_memset() port_memcpy() port_memmove() port_strlen()
  *   port_load(p) port_load_acquire(p) port_store(p, v) port_store_release(p, v)
  *	one access, not torn, for integers and pointers
  *   port_add(p, v)			relaxed atomic add to a u64 or u32
- *   port_or32(p, m) port_andnot32(p, m)	atomic, full barrier, old value
- *   port_ctz64() port_popcount64()
+ *   port_or32(p, m) port_andnot32(p, m)	atomic, acquire and release, old value
+ *   port_ctz64() port_clz64() port_popcount64()
  *   port_lock_t, port_lock_init(l, rank), flags = port_lock(l),
  *   port_unlock(l, flags), port_assert_held(l)
  *	short, never slept under, safe against an interrupt of its own CPU
@@ -25,7 +25,6 @@
  *   port_rcu_t, port_call_rcu(head, fn), port_rcu_barrier(), port_synchronize_rcu()
  *   port_now_ns()			monotonic time
  *   port_node()			NUMA node of the caller, a hint
- *   port_nr_nodes()			nodes that can ever exist
  *   port_report(fmt, ...)		one line for a person, printf's format
  *   PORT_SITE				printf's format for a code address
  *   port_error(heap)			after a report of misuse: abort, or go on
@@ -34,8 +33,23 @@
  *	epoch until it returns false; by somebody else, since the caller may have
  *	frozen the slots
  *   port_heap_start(heap)		the default heap was used before it was made
- *   port_obj_alloc(p, size, gfp, noscan), port_obj_free(p)
- *	observation: leak detectors and sanitizers; nothing when there are none
+ *   port_obj_alloc(p, size, gfp, noscan, caller), port_obj_free(p, caller)
+ *   port_obj_wait(p), port_watch_alloc(), port_watch_free()
+ *	observation of objects: tracing, leak detectors and sanitizers; wait: it
+ *	will be freed after a grace period; watch: whether the hit path must call
+ *	the first two (a static branch)
+ *   port_checked(), port_set_checked(on)
+ *	whether any heap of the world is checked (a static branch), and the switch
+ *   u32 port_stack_save(gfp), port_stack_report(what, stack)
+ *	the stack that led here, 0 when there is none; a report of it
+ *   port_should_fail(size, gfp)	the port wants this request to fail
+ *   port_guard_alloc(size, gfp, caller), port_guard_free(heap, p, caller),
+ *   port_guard_size(p)
+ *	objects of the port's own with an end that traps: NULL where there is none to
+ *	be had; false and 0 for what is not one. Freed like any other
+ *   port_event_refill(size, wanted, got, node)
+ *   port_event_span_alloc(start, npages, pclass, node), port_event_span_free(the same)
+ *	observation of the rarer steps
  *
  * port_slot.h, on the slot of the CPU (or thread) that runs the caller:
  *   void *port_slot_pop(ss, c)		NULL: empty, closed or busy

@@ -3,12 +3,13 @@
  * A slot: the stacks of free objects that one CPU (or thread) owns.
  *
  * A slot is an array of 64-bit entries. Entry 0 is always zero; a header and
- * one state word per stack follow, then the limits, then the stacks:
+ * one state word per stack follow, then the limits and what the scavenger remembers,
+ * then the stacks:
  *
- *   entry  0        8             8+nstacks      base[c]          base[c]+max[c]
- *         +--+------+-------------+---------+----+----+-----------+----
- *         |0 |header| word[c] ... | limits  | .. | 0  | objects ..| ..
- *         +--+------+-------------+---------+----+----+-----------+----
+ *   entry  0        8             8+nstacks             base[c]          base[c]+max[c]
+ *         +--+------+-------------+---------+------+----+----+-----------+----
+ *         |0 |header| word[c] ... | limits  | seen | .. | 0  | objects ..| ..
+ *         +--+------+-------------+---------+------+----+----+-----------+----
  *
  *   word[c]:  63                     16 15       0
  *            +-------------------------+----------+
@@ -45,7 +46,6 @@
  *	CPU, atomic
  * @ntiny_malloc: tiny objects handed out here; any CPU, atomic
  * @ntiny_free: tiny objects taken back here; any CPU, atomic
- * @seen: what the scavenger last saw of the words; the scavenger's
  * @pad: to KSPAN_SLOT_HDR entries
  * @word: state of each stack; written by the owner only
  */
@@ -57,8 +57,7 @@ struct kspan_slot {
 	u32 budget_used;
 	u64 ntiny_malloc;
 	u64 ntiny_free;
-	u64 seen;
-	u64 pad[2];
+	u64 pad[3];
 	u64 word[];
 };
 
@@ -69,19 +68,26 @@ _Static_assert(offsetof(struct kspan_slot, word) == KSPAN_SLOT_HDR * sizeof(u64)
  * struct kspan_slotset - the slots of all CPUs for one set of stacks
  * @nstacks: stacks in each slot
  * @limit_off: bytes from a slot's start to its array of limits
+ * @seen_off: the same to the lower halves of the words that the scavenger saw last
  * @slot_bytes: bytes of a slot
+ * @off: whoever thaws the slots leaves them closed; changed while they are frozen
  * @base: for each stack the entry of its bottom (always zero)
  * @max: for each stack the most objects it can ever hold
+ * @central: node 0's central lists of the stacks: with several nodes there are no
+ *	transfer caches, and nothing else asks for them
  * @os: the port's own
  *
- * All but @os is fixed before port_slotset_init().
+ * All but @os and @off is fixed before port_slotset_init().
  */
 struct kspan_slotset {
 	u32 nstacks;
 	u32 limit_off;
+	u32 seen_off;
 	u32 slot_bytes;
+	u32 off;
 	const u16 *base;
 	const u16 *max;
+	struct kspan_central *central;
 	struct port_slotset os;
 };
 
@@ -95,6 +101,12 @@ static __always_inline u16 *slot_limit(const struct kspan_slotset *ss,
 				       struct kspan_slot *slot, u32 c)
 {
 	return (u16 *)((char *)slot + ss->limit_off) + c;
+}
+
+/* What the scavenger last saw of stack @c's word; only it looks there. */
+static inline u32 *slot_seen(const struct kspan_slotset *ss, struct kspan_slot *slot, u32 c)
+{
+	return (u32 *)((char *)slot + ss->seen_off) + c;
 }
 
 /* Objects on stack @c. */
@@ -178,6 +190,8 @@ static inline u32 slot_drain(const struct kspan_slotset *ss, struct kspan_slot *
 
 	if (n > have)
 		n = have;
+	if (!n)
+		return 0;	/* not even the same value: a closed slot is others' too */
 	for (i = 0; i < n; i++)
 		objs[i] = (void *)(uintptr_t)slot_entries(slot)[top - i];
 	port_store(&slot->word[c], word - n);

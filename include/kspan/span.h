@@ -21,7 +21,8 @@
  *   FULL      central's full list    PARTIAL
  *   LARGE     the caller             LIMBO
  *   LIMBO     whoever is giving it back (an object cache with
- *             KSPAN_TYPESAFE_BY_RCU: for a grace period)            FREE
+ *             KSPAN_TYPESAFE_BY_RCU: for a grace period); a large
+ *             span that is warm                                     FREE, LARGE
  */
 enum kspan_span_state {
 	SPAN_FREE,
@@ -50,12 +51,26 @@ enum kspan_span_state {
  * @active: objects came or went since the scavenger last looked; central's lock
  * @trimmed: the system has the memory of its free pages, and no object was taken
  *	since; central's lock
- * @nodeid: NUMA node of its memory
+ * @kept: all its objects are free and it is on the partial list all the same: one of
+ *	them was freed twice, and that is yet to be found; central's lock
+ * @nodeid: NUMA node of its memory, as its arena's
  * @marks: tiny spans: one word per block, see tiny.c
  * @bytes: large spans: bytes asked for
- * @sites: checked heaps: call site of each object's last alloc, or NULL
- * @site: large spans of checked heaps: call site
- * @free: a bit per object, 1 = free here; central's lock
+ * @next_warm: large spans that are warm: the next of their length; the heap's lock
+ * @records: what a checked heap knows of each object, or NULL; set under the
+ *	central's lock, of a large span the heap's
+ * @charged: its pages are charged to whoever asked for them: they come from the
+ *	source for this span, and go back to it; fixed while the span is in use
+ * @spare: on its central's list of that name
+ * @npending: objects whose free was put off, or is being; atomic. Who makes it
+ *	other than 0 puts the span on the heap's list, see nolock.c
+ * @ntwice: how many of @npending were free already; atomic
+ * @waits: among them are some whose readers may not be done; the heap's rcu_lock
+ * @wait_for: the grace period that is for all of them: compared with the heap's
+ *	rcu_done, whose lower half it is; the same lock
+ * @pending_next: next on that list; whose it is, says nolock.c
+ * @free: a bit per object, 1 = free here; central's lock. As many bits follow,
+ *	1 = its free was put off; these are atomic
  *
  * Invariants: @nfree == popcount(@free); @state == FULL iff @nfree == 0 for a
  * span on a central list. A free object's memory is never read or written.
@@ -79,17 +94,32 @@ struct kspan_span {
 	union {
 		u32 *marks;
 		size_t bytes;
+		struct kspan_span *next_warm;
 	};
-	union {
-		uintptr_t *sites;
-		uintptr_t site;
-	};
+	struct kspan_record *records;
+	bool charged;
+	u8 kept;
+	bool waits;
+	u8 spare;
+	u32 npending;
+	u32 ntwice;
+	u32 wait_for;
+	struct kspan_span *pending_next;
 	u64 free[];
 };
+
+/* There are many: 112 bytes with the bits of 64 objects. */
+_Static_assert(sizeof(struct kspan_span) <= 96, "no padding");
 
 static inline u32 span_words(u32 nobjs)
 {
 	return (nobjs + 63) / 64;
+}
+
+/* Which objects' free was put off: a bit each. */
+static inline u32 *span_pending(struct kspan_span *span)
+{
+	return (u32 *)&span->free[span_words(span->nobjs)];
 }
 
 /*
@@ -121,9 +151,12 @@ static inline void *span_object(const struct kspan_span *span, u32 idx)
  * @released: free pages whose memory the system has back
  * @idle: free pages that were free at the last scavenger epoch already
  * @base: address of the first page
- * @index: place in the heap's array of arenas
- * @nodeid: NUMA node of the memory
+ * @index: place in its node's array of arenas
+ * @nodeid: NUMA node of the memory that came first. Where nodes meet inside 4 MiB the
+ *	rest of them counts as that node's too.
  * @huge: belongs to a single large span that has the mapping for itself
+ * @unfit_pages, @unfit_align: a run so long at such a multiple was looked for in vain
+ *	since pages were last freed here; @unfit_pages 0: nothing is known
  *
  * A page belongs to one span (span[i] != NULL), to the page allocator (its
  * free bit), or is not the heap's at all. In the kernel an arena is filled in
@@ -140,6 +173,8 @@ struct kspan_arena {
 	u32 index;
 	u16 nodeid;
 	bool huge;
+	u16 unfit_pages;
+	u16 unfit_align;
 };
 
 /**
@@ -191,6 +226,7 @@ regions_arena(const struct kspan_regions *regions, uintptr_t addr)
  * @lock: protects all that has no other owner named
  * @partial: spans with a free object; the fullest tend to the front
  * @full: spans without one
+ * @spare: spans of which all are free, for later: see central_drop_spares()
  * @heap: the heap it belongs to
  * @cache: the object cache it belongs to, or NULL
  * @size: bytes per object
@@ -202,8 +238,15 @@ regions_arena(const struct kspan_regions *regions, uintptr_t addr)
  * @stack: the stack that its objects are cached on
  * @noscan: its objects hold no pointers
  * @nodeid: NUMA node
- * @nspan: spans on the two lists
- * @nout: objects that are not free in a span: with a caller or in a cache
+ * @transfer: free objects on their way from one CPU's stack to another's, the
+ *	last to come at the end; NULL until there was one
+ * @ntransfer: how many
+ * @transfer_max: how many there may be now
+ * @transfer_over: there were more since a stack last found none
+ * @transfer_low: the least there were since the scavenger last looked
+ * @nspan: spans on the three lists
+ * @nout: objects that are not free in a span: with a caller, in a cache, in
+ *	@transfer
  * @nrefill: batches taken
  * @nflush: batches put back
  * @ndirect: objects handed out past the caches (so that no pop counted them);
@@ -215,6 +258,7 @@ struct kspan_central {
 	port_lock_t lock;
 	port_list_t partial;
 	port_list_t full;
+	port_list_t spare;
 	struct kspan_heap *heap;
 	struct kspan_cache *cache;
 	u32 size;
@@ -226,7 +270,12 @@ struct kspan_central {
 	u8 stack;
 	u8 noscan;
 	u16 nodeid;
+	u16 transfer_max;
 	/* written at every refill and flush */
+	u16 ntransfer;
+	u16 transfer_low;
+	bool transfer_over;
+	void **transfer;
 	u64 nspan;
 	u64 nout;
 	u64 nrefill;

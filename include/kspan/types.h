@@ -38,6 +38,7 @@ typedef unsigned int gfp_t;
 #define __GFP_RECLAIM		(__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
 #define __GFP_IO		0x40u
 #define __GFP_FS		0x80u
+#define __GFP_THISNODE		0x200000u
 #define __GFP_ACCOUNT		0x400000u
 
 #define GFP_ATOMIC		(__GFP_HIGH | __GFP_KSWAPD_RECLAIM)
