@@ -6,6 +6,7 @@
 #ifndef KSPAN_COMPAT_H
 #define KSPAN_COMPAT_H
 
+#include <linux/hrtimer.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/version.h>
@@ -13,9 +14,10 @@
 /* 6.7 allocates shrinkers itself, so that they can be freed by RCU. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 
+/* One that is called for each NUMA node by itself. */
 static inline struct shrinker *compat_shrinker_alloc(const char *name)
 {
-	return shrinker_alloc(0, "%s", name);
+	return shrinker_alloc(SHRINKER_NUMA_AWARE, "%s", name);
 }
 
 static inline int compat_shrinker_register(struct shrinker *shrinker, const char *name)
@@ -31,9 +33,14 @@ static inline void compat_shrinker_free(struct shrinker *shrinker)
 
 #else
 
+/* One that is called for each NUMA node by itself. */
 static inline struct shrinker *compat_shrinker_alloc(const char *name)
 {
-	return kzalloc(sizeof(struct shrinker), GFP_KERNEL);
+	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+
+	if (shrinker)
+		shrinker->flags = SHRINKER_NUMA_AWARE;
+	return shrinker;
 }
 
 /* On failure the shrinker is freed. */
@@ -54,5 +61,18 @@ static inline void compat_shrinker_free(struct shrinker *shrinker)
 }
 
 #endif
+
+/* 6.13 has one call for what were two steps; 6.15 has no other. */
+static inline void compat_hrtimer_setup(struct hrtimer *timer,
+					enum hrtimer_restart (*fn)(struct hrtimer *timer),
+					enum hrtimer_mode mode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, mode);
+#else
+	hrtimer_init(timer, CLOCK_MONOTONIC, mode);
+	timer->function = fn;
+#endif
+}
 
 #endif /* KSPAN_COMPAT_H */

@@ -4,6 +4,7 @@
  *
  *   stats       totals and a table by size class; stats.json is the same
  *   caches      the object caches
+ *   guards      the guarded objects, see guard.c
  *   verify      reading it checks the whole heap: "ok", or what is wrong
  *   release     writing to it gives all idle memory back
  *
@@ -69,6 +70,9 @@ static const struct stats_field stats_fields[] = {
 	FIELD(ndouble,		UNIT_COUNT, "double frees"),
 	FIELD(ninterior,	UNIT_COUNT, "frees of a pointer into an object"),
 	FIELD(nforeign,		UNIT_COUNT, "frees of memory that is not kspan's"),
+	FIELD(noverflow,	UNIT_COUNT, "writes past the end of an object"),
+	FIELD(nafterfree,	UNIT_COUNT, "writes to a freed object"),
+	FIELD(nquarantine,	UNIT_COUNT, "freed objects in quarantine"),
 };
 
 static u64 field_value(const struct kspan_stats *stats, const struct stats_field *field)
@@ -242,6 +246,13 @@ static int caches_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(caches);
 
+static int guards_show(struct seq_file *m, void *unused)
+{
+	kspan_guards_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(guards);
+
 static DEFINE_MUTEX(verify_lock);
 
 static int verify_show(struct seq_file *m, void *unused)
@@ -281,6 +292,8 @@ void __init kspan_debugfs_start(void)
 	debugfs_create_file("stats", 0444, debugfs_dir, NULL, &stats_fops);
 	debugfs_create_file("stats.json", 0444, debugfs_dir, NULL, &stats_json_fops);
 	debugfs_create_file("caches", 0444, debugfs_dir, NULL, &caches_fops);
+	debugfs_create_file("guards", 0400, debugfs_dir, NULL, &guards_fops);
+	kspan_debug_files(debugfs_dir);
 	debugfs_create_file("verify", 0400, debugfs_dir, NULL, &verify_fops);
 	debugfs_create_file("release", 0200, debugfs_dir, NULL, &release_fops);
 }

@@ -5,6 +5,8 @@
 #ifndef KSPAN_KMOD_H
 #define KSPAN_KMOD_H
 
+struct dentry;
+struct kspan_debug_config;
 struct kspan_source;
 struct seq_file;
 
@@ -18,6 +20,14 @@ void port_report_capture(struct seq_file *m);
 /* shrinker.c */
 int kspan_shrinker_start(void);
 void kspan_shrinker_stop(void);
+
+/* debug.c */
+void kspan_debug_config(struct kspan_debug_config *config);
+void kspan_debug_files(struct dentry *dir);
+
+/* guard.c */
+void kspan_guards_show(struct seq_file *m);
+void kspan_guards_stop(void);
 
 /* debugfs.c */
 void kspan_debugfs_start(void);

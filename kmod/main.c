@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/nodemask.h>
 #include <linux/notifier.h>
 #include <linux/sizes.h>
 
@@ -16,35 +17,15 @@
 #include "params.h"
 
 /* What one CPU's stack of one class may hold: enough for a word of a bitmap. */
-#define STACK_BYTES	SZ_16K
+#define STACK_BYTES	SZ_64K
 #define STACK_OBJS	64
-
-/**
- * struct param_range - a number that a parameter may be
- * @name: the parameter
- * @value: now, and to begin with
- * @min: least legal value
- * @max: greatest legal value
- * @zero_ok: zero is legal too, whatever @min
- */
-struct param_range {
-	const char *name;
-	unsigned long value;
-	unsigned long min;
-	unsigned long max;
-	bool zero_ok;
-};
+#define TRANSFER_BYTES	SZ_1M
+#define TRANSFER_OBJS	1024
 
 static struct param_range cache_kib = { "cache_kib", 256, 16, 65536 };
 static struct param_range epoch_ms = { "epoch_ms", 1000, 10, 3600000, true };
 static struct param_range limit_soft = { "limit_soft", 0, SZ_1M, LONG_MAX, true };
 static struct param_range limit_hard = { "limit_hard", 0, SZ_1M, LONG_MAX, true };
-static bool checked;
-
-static bool param_in_range(const struct param_range *range, unsigned long value)
-{
-	return (value >= range->min && value <= range->max) || (!value && range->zero_ok);
-}
 
 static int limits_check(void)
 {
@@ -64,6 +45,8 @@ static int limits_apply(void)
 		return -EINVAL;
 	port_store(&kspan_heap0.config.limit_soft, limit_soft.value);
 	port_store(&kspan_heap0.config.limit_hard, limit_hard.value);
+	/* they are taken without a look at the limits */
+	heap_drop_spares(&kspan_heap0);
 	port_kick(&kspan_heap0);
 	return 0;
 }
@@ -71,18 +54,11 @@ static int limits_apply(void)
 static int param_set_range(const char *val, const struct kernel_param *kp)
 {
 	struct param_range *range = kp->arg;
-	char *end = (char *)val;
-	unsigned long value = 0, old = range->value;
-	int err;
+	unsigned long old = range->value;
+	int err = param_range_set(range, val);
 
-	if (val)
-		value = memparse(val, &end);
-	if (end == val || (*end && *end != '\n') || !param_in_range(range, value)) {
-		pr_err("%s=%s: must be %s%lu to %lu\n", range->name, val ?: "",
-		       range->zero_ok ? "0 or " : "", range->min, range->max);
-		return -EINVAL;
-	}
-	range->value = value;
+	if (err)
+		return err;
 	err = limits_apply();
 	if (err)
 		range->value = old;
@@ -96,28 +72,11 @@ static int param_get_range(char *buffer, const struct kernel_param *kp)
 	return sysfs_emit(buffer, "%lu\n", range->value);
 }
 
-static int param_set_checked(const char *val, const struct kernel_param *kp)
-{
-	int err = param_set_bool(val, kp);
-
-	if (err)
-		pr_err("checked=%s: must be 0 or 1\n", val ?: "");
-	return err;
-}
-
 static const struct kernel_param_ops param_range_ops = {
 	.set = param_set_range,
 	.get = param_get_range,
 };
 
-static const struct kernel_param_ops param_checked_ops = {
-	.flags = KERNEL_PARAM_OPS_FL_NOARG,
-	.set = param_set_checked,
-	.get = param_get_bool,
-};
-
-module_param_cb(checked, &param_checked_ops, &checked, 0444);
-MODULE_PARM_DESC(checked, "1: report every wrong free at once, with call sites; slow (default 0)");
 module_param_cb(cache_kib, &param_range_ops, &cache_kib, 0444);
 MODULE_PARM_DESC(cache_kib, "KiB of free objects that one CPU may keep, 16 to 65536 (default 256)");
 module_param_cb(epoch_ms, &param_range_ops, &epoch_ms, 0444);
@@ -134,11 +93,24 @@ static bool site_is_of_module(uintptr_t site, void *mod)
 	return within_module(site, mod);
 }
 
+/*
+ * In the text of a module's __init, which is gone as soon as the module is there:
+ * what it allocated is the module's from then on ("__this_module" in a report).
+ */
+static bool site_is_of_init(uintptr_t site, void *mod)
+{
+	return within_module_init(site, mod);
+}
+
 static int module_notify(struct notifier_block *nb, unsigned long state, void *data)
 {
 	struct module *mod = data;
 	u64 n;
 
+	if (!heap_checked(&kspan_heap0))
+		return NOTIFY_DONE;
+	if (state == MODULE_STATE_LIVE)
+		heap_rename_sites(&kspan_heap0, site_is_of_init, mod, (uintptr_t)mod);
 	if (state != MODULE_STATE_GOING)
 		return NOTIFY_DONE;
 	kspan_rcu_barrier();
@@ -147,6 +119,8 @@ static int module_notify(struct notifier_block *nb, unsigned long state, void *d
 		return NOTIFY_DONE;
 	pr_err("%s goes and leaves %llu objects:\n", mod->name, n);
 	heap_leaks_of(&kspan_heap0, site_is_of_module, mod, true);
+	/* the next module may lie where this one did */
+	heap_rename_sites(&kspan_heap0, site_is_of_module, mod, 0);
 	return NOTIFY_OK;
 }
 
@@ -158,15 +132,19 @@ static int __init heap0_start(void)
 {
 	struct kspan_config config = {
 		.source = &kspan_page_source,
-		.checked = checked,
 		.limit_soft = limit_soft.value,
 		.limit_hard = limit_hard.value,
 		.cache_bytes = cache_kib.value * SZ_1K,
 		.stack_bytes = STACK_BYTES,
 		.stack_objs = STACK_OBJS,
+		.transfer_bytes = TRANSFER_BYTES,
+		.transfer_objs = TRANSFER_OBJS,
+		.spares = true,
 		.epoch_ms = epoch_ms.value,
+		.nr_nodes = nr_node_ids,
 	};
 
+	kspan_debug_config(&config.debug);
 	return heap_init(&kspan_heap0, &config);
 }
 
@@ -178,6 +156,7 @@ static void heap0_stop(void)
 
 	/* objects in a CPU's cache would look like leaks */
 	heap_release_memory(&kspan_heap0);
+	kspan_guards_stop();
 	n = heap_leaks(&kspan_heap0, false);
 	if (n) {
 		pr_err("%llu objects were never freed:\n", n);
@@ -203,8 +182,7 @@ static int __init kspan_init(void)
 	err = kspan_shrinker_start();
 	if (err)
 		goto err_heap;
-	if (checked)
-		err = register_module_notifier(&module_nb);
+	err = register_module_notifier(&module_nb);
 	if (err)
 		goto err_shrinker;
 	kspan_debugfs_start();
@@ -223,8 +201,7 @@ err_port:
 static void __exit kspan_exit(void)
 {
 	kspan_debugfs_stop();
-	if (checked)
-		unregister_module_notifier(&module_nb);
+	unregister_module_notifier(&module_nb);
 	kspan_shrinker_stop();
 	/* objects on their way through RCU, then its callbacks into this module */
 	kspan_rcu_barrier();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * Unknown module parameters. The kernel warns of one and goes on, so that a
- * misspelt limit is no limit; the modules here refuse to be loaded.
+ * Module parameters: numbers in a range, and unknown ones. The kernel warns of
+ * one that it does not know and goes on, so that a misspelt limit is no limit; the
+ * modules here refuse to be loaded.
  */
 #ifndef KSPAN_PARAMS_H
 #define KSPAN_PARAMS_H
@@ -17,7 +18,45 @@
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 
+#include <kspan/parse.h>
+
 #define PARAMS_MAX	4096	/* bytes of a command line that are looked at */
+
+/**
+ * struct param_range - a number that a parameter may be
+ * @name: the parameter
+ * @value: now, and to begin with
+ * @min: least legal value
+ * @max: greatest legal value
+ * @zero_ok: zero is legal too, whatever @min
+ */
+struct param_range {
+	const char *name;
+	unsigned long value;
+	unsigned long min;
+	unsigned long max;
+	bool zero_ok;
+};
+
+/* Read a parameter's new value, or say in the log what it must be. */
+static inline int param_range_set(struct param_range *range, const char *val)
+{
+	size_t len = val ? strlen(val) : 0;
+	u64 n = 0;
+	bool ok;
+
+	if (len && val[len - 1] == '\n')	/* from echo, into sysfs */
+		len--;
+	ok = parse_size(val, len, &n) &&
+	     ((n >= range->min && n <= range->max) || (!n && range->zero_ok));
+	if (!ok) {
+		pr_err("%s=%s: must be %s%lu to %lu\n", range->name, val ?: "",
+		       range->zero_ok ? "0 or " : "", range->min, range->max);
+		return -EINVAL;
+	}
+	range->value = n;
+	return 0;
+}
 
 /* '-' and '_' are the same in the name of a parameter. */
 static inline bool params_equal(const char *a, const char *b)
@@ -68,14 +107,16 @@ static inline char *params_given(void)
  *
  * Each unknown one is named in the log.
  *
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL (so, too, for more than PARAMS_MAX bytes of them) or -ENOMEM.
  */
 static inline int params_check(const struct module *mod)
 {
 	char *given = params_given(), *rest, *name, *value;
 	int err = 0;
 
-	if (IS_ERR_OR_NULL(given))
+	if (IS_ERR(given))	/* longer than what is looked at */
+		return PTR_ERR(given);
+	if (!given)
 		return 0;
 	for (rest = skip_spaces(given); *rest; ) {
 		rest = next_arg(rest, &name, &value);

@@ -18,7 +18,9 @@
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -111,11 +113,14 @@ static void slot_attach(struct kspan_slotset *ss, int cpu, gfp_t gfp)
 
 	lockdep_assert_held(&slots_lock);
 	if (!os->slot[cpu])
-		os->slot[cpu] = slot_mem_alloc(ss->slot_bytes, cpu_to_node(cpu), gfp);
+		/* pairs with port_slotset_slot(): who sees the slot sees it empty */
+		smp_store_release(&os->slot[cpu], slot_mem_alloc(ss->slot_bytes,
+								 cpu_to_node(cpu), gfp));
 	if (!os->slot[cpu])
 		return;
 	mutex_lock(&os->freezer);
-	slot_set_cur(ss, cpu, os->slot[cpu]);
+	if (!ss->off)
+		slot_set_cur(ss, cpu, os->slot[cpu]);
 	mutex_unlock(&os->freezer);
 }
 
@@ -272,9 +277,12 @@ void port_slots_thaw(struct kspan_slotset *ss)
 	int cpu;
 
 	/* A CPU that is down has a slot too, empty: it may have it already. */
-	for_each_possible_cpu(cpu)
-		if (ss->os.slot[cpu])
-			slot_set_cur(ss, cpu, ss->os.slot[cpu]);
+	for_each_possible_cpu(cpu) {
+		struct kspan_slot *slot = port_slotset_slot(ss, cpu);
+
+		if (slot && !ss->off)
+			slot_set_cur(ss, cpu, slot);
+	}
 	mutex_unlock(&ss->os.freezer);
 }
 
@@ -337,7 +345,13 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 	if (least > source_max_order())
 		return NULL;
 	order = min(order, source_max_order());
-	gfp &= ~(GFP_ZONEMASK | __GFP_ZERO | __GFP_COMP | __GFP_ACCOUNT | __GFP_RECLAIMABLE);
+	/* a node may be possible and never come; the page allocator wants none of those */
+	if (node != NUMA_NO_NODE && !node_online(node)) {
+		if (gfp & __GFP_THISNODE)
+			return NULL;
+		node = NUMA_NO_NODE;
+	}
+	gfp &= ~(GFP_ZONEMASK | __GFP_ZERO | __GFP_COMP | __GFP_RECLAIMABLE);
 	page = source_get_pages(least, &order, gfp, node);
 	if (!page)
 		return NULL;
@@ -349,16 +363,37 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 	return page_address(page);
 }
 
+/*
+ * The table of regions alone may have to be larger than any block: where physical
+ * memory is spread over 1 TiB and more.
+ */
+static void *source_meta(struct kspan_source *src, size_t nbytes, gfp_t gfp, size_t *got)
+{
+	if (!gfpflags_allow_blocking(gfp) || get_order(nbytes) <= PAGE_ALLOC_COSTLY_ORDER)
+		return NULL;
+	*got = PAGE_ALIGN(nbytes);
+	return __vmalloc(nbytes, gfp);
+}
+
 static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
 {
 	void *end = addr + nbytes;
 
+	if (is_vmalloc_addr(addr)) {
+		vfree(addr);
+		return;
+	}
 	for (; addr < end; addr += PAGE_SIZE) {
 		struct page *page = virt_to_page(addr);
 
 		source_account(page, -(ssize_t)PAGE_SIZE);
 		__free_page(page);
 	}
+}
+
+static int source_node_of(struct kspan_source *src, const void *addr)
+{
+	return page_to_nid(virt_to_page(addr));
 }
 
 /*
@@ -369,8 +404,11 @@ static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
  */
 struct kspan_source kspan_page_source = {
 	.get = source_get,
+	.meta = source_meta,
 	.put = source_put,
+	.node_of = source_node_of,
 	.grain = KSPAN_PAGE_SIZE,
+	.charges = true,
 };
 
 static_assert(PAGE_SIZE <= KSPAN_PAGE_SIZE, "any page of ours can be given back alone");
@@ -402,8 +440,29 @@ void port_kick(struct kspan_heap *heap)
 		queue_delayed_work(system_power_efficient_wq, &scavenge_work, max(delay, 1ul));
 }
 
+/* What an NMI left to do: on PREEMPT_RT in a thread, else in an interrupt. */
+static void catch_up_fn(struct irq_work *work)
+{
+	heap_catch_up(&kspan_heap0);
+}
+
+static struct irq_work catch_up_work = IRQ_WORK_INIT(catch_up_fn);
+
+/**
+ * port_defer - have heap_catch_up() called soon, where locks may be taken
+ * @heap: the default heap; of others whoever made them takes care
+ *
+ * Context: any.
+ */
+void port_defer(struct kspan_heap *heap)
+{
+	if (heap == &kspan_heap0)
+		irq_work_queue(&catch_up_work);
+}
+
 void port_kick_stop(void)
 {
+	irq_work_sync(&catch_up_work);
 	WRITE_ONCE(scavenge_stopped, true);
 	cancel_delayed_work_sync(&scavenge_work);
 }

@@ -11,6 +11,7 @@
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/jump_label.h>
 #include <linux/kernel.h>
 #include <linux/kmemleak.h>
 #include <linux/list.h>
@@ -18,6 +19,7 @@
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -25,12 +27,15 @@
 #include <linux/string.h>
 #include <linux/timekeeping.h>
 #include <linux/topology.h>
+#include <linux/tracepoint-defs.h>
 #include <linux/types.h>
 
 #define port_memset(p, c, n)		memset(p, c, n)
 #define port_memcpy(d, s, n)		memcpy(d, s, n)
+#define port_memmove(d, s, n)		memmove(d, s, n)
 #define port_strlen(s)			strlen(s)
 #define port_ctz64(x)			((u32)__ffs64(x))
+#define port_clz64(x)			((u32)(63 - __fls(x)))
 #define port_popcount64(x)		((u32)hweight64(x))
 
 #define port_load(p)			READ_ONCE(*(p))
@@ -61,6 +66,19 @@ do {									\
 		     sizeof(*(p)) != sizeof(u64));			\
 	port_add_sized(p, v, sizeof(*(p)));				\
 } while (0)
+
+/* Full barriers, from any context. */
+static inline u32 port_fetch_add32(u32 *p, u32 v)
+{
+	return atomic_fetch_add((int)v, (atomic_t *)p);
+}
+
+#define port_cas(p, old, new)							\
+({									\
+	__typeof__(*(p)) was_ = (old);					\
+									\
+	cmpxchg(p, was_, new) == was_;					\
+})
 
 static inline u32 port_or32(u32 *p, u32 mask)
 {
@@ -98,6 +116,11 @@ static inline unsigned long port_lock(port_lock_t *lock)
 	return flags;
 }
 
+static inline bool port_trylock(port_lock_t *lock, unsigned long *flags)
+{
+	return raw_spin_trylock_irqsave(lock, *flags);
+}
+
 static inline void port_unlock(port_lock_t *lock, unsigned long flags)
 	__releases(lock)
 {
@@ -105,12 +128,6 @@ static inline void port_unlock(port_lock_t *lock, unsigned long flags)
 }
 
 #define port_assert_held(lock)			lockdep_assert_held(lock)
-
-typedef struct mutex port_mutex_t;
-
-#define port_mutex_init(mutex)			mutex_init(mutex)
-#define port_mutex_lock(mutex)			mutex_lock(mutex)
-#define port_mutex_unlock(mutex)		mutex_unlock(mutex)
 
 typedef struct mutex port_mutex_t;
 
@@ -143,7 +160,6 @@ static inline void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head))
 
 #define port_rcu_barrier()			rcu_barrier()
 #define port_synchronize_rcu()			synchronize_rcu()
-#define port_synchronize_rcu()			synchronize_rcu()
 
 /* A code address in a report. */
 #define PORT_SITE				"%pS"
@@ -158,15 +174,18 @@ static inline int port_node(void)
 	return numa_mem_id();
 }
 
-static inline int port_nr_nodes(void)
+void port_report(const char *fmt, ...) __printf(1, 2);
+/*
+ * The page allocator's locks sleep on PREEMPT_RT. Those of kspan do not, so an
+ * allocation where one must not sleep fails only when the heap has to grow.
+ */
+static inline bool port_may_ask_source(void)
 {
-	return nr_node_ids;
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
 }
 
-#define PORT_SITE				"%pS"
-
-void port_report(const char *fmt, ...) __printf(1, 2);
 void port_kick(struct kspan_heap *heap);
+void port_defer(struct kspan_heap *heap);
 
 /* A report is all: the machine goes on, and so does whoever erred. */
 static inline void port_error(struct kspan_heap *heap)
@@ -183,21 +202,125 @@ static inline bool port_heap_start(struct kspan_heap *heap)
 	return false;
 }
 
-/* Without kmemleak in the kernel there is nothing left of these two. */
-static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
+/*
+ * Observation. An event that is off costs a nop: tracepoint_enabled() is a
+ * static branch, and the call behind it lies out of the way. The code that the
+ * event needs is in trace.c.
+ */
+DECLARE_TRACEPOINT(kspan_alloc);
+DECLARE_TRACEPOINT(kspan_free);
+DECLARE_TRACEPOINT(kspan_refill);
+DECLARE_TRACEPOINT(kspan_span_alloc);
+DECLARE_TRACEPOINT(kspan_span_free);
+
+void port_trace_alloc(unsigned long caller, const void *ptr, size_t size, gfp_t gfp,
+		      bool noscan);
+void port_trace_free(unsigned long caller, const void *ptr);
+void port_trace_refill(u32 size, u32 wanted, u32 got, int node);
+void port_trace_span_alloc(unsigned long start, size_t npages, u32 pclass, int node);
+void port_trace_span_free(unsigned long start, size_t npages, u32 pclass, int node);
+
+size_t kspan_size(const void *ptr);
+
+/*
+ * Of the part for kmemleak nothing is left in a kernel without it. There, what
+ * a wrong free says is looked at before kmemleak hears of it: it would forget
+ * an object of somebody else's.
+ */
+static __always_inline bool port_watch_alloc(void)
 {
-	if (ZERO_OR_NULL_PTR(p))
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || tracepoint_enabled(kspan_alloc);
+}
+
+static __always_inline bool port_watch_free(void)
+{
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || tracepoint_enabled(kspan_free);
+}
+
+static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan,
+					   uintptr_t caller)
+{
+	if (tracepoint_enabled(kspan_alloc))
+		port_trace_alloc(caller, p, size, gfp, noscan);
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || ZERO_OR_NULL_PTR(p))
 		return;
 	kmemleak_alloc(p, size, 1, gfp);
 	if (noscan)
 		kmemleak_no_scan(p);
 }
 
-static __always_inline void port_obj_free(const void *p)
+static __always_inline void port_obj_free(const void *p, uintptr_t caller)
 {
-	if (!ZERO_OR_NULL_PTR(p))
+	if (tracepoint_enabled(kspan_free))
+		port_trace_free(caller, p);
+	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) && !ZERO_OR_NULL_PTR(p) && kspan_size(p))
 		kmemleak_free(p);
 }
+
+/* kmemleak takes locks, and an NMI may have interrupted it. */
+static __always_inline bool port_frees_are_seen(void)
+{
+	return port_watch_free();
+}
+
+static __always_inline bool port_obj_free_now(const void *p, uintptr_t caller)
+{
+	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) && in_nmi())
+		return false;
+	port_obj_free(p, caller);
+	return true;
+}
+
+static __always_inline void port_obj_alloc_nolock(const void *p, size_t size, gfp_t gfp,
+						  uintptr_t caller)
+{
+	if (tracepoint_enabled(kspan_alloc))
+		port_trace_alloc(caller, p, size, gfp, false);
+}
+
+/*
+ * Nobody but a list that kmemleak does not see points to it from now on, so it is to be
+ * forgotten. Not by kmemleak_ignore(), which complains of an object that was never
+ * known, as one of kspan_alloc_nolock() is.
+ */
+static __always_inline void port_obj_wait(const void *p)
+{
+	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) && !ZERO_OR_NULL_PTR(p) && kspan_size(p))
+		kmemleak_free(p);
+}
+
+static __always_inline void port_event_refill(u32 size, u32 wanted, u32 got, int node)
+{
+	if (tracepoint_enabled(kspan_refill))
+		port_trace_refill(size, wanted, got, node);
+}
+
+static __always_inline void port_event_span_alloc(uintptr_t start, size_t npages, u32 pclass,
+						  int node)
+{
+	if (tracepoint_enabled(kspan_span_alloc))
+		port_trace_span_alloc(start, npages, pclass, node);
+}
+
+static __always_inline void port_event_span_free(uintptr_t start, size_t npages, u32 pclass,
+						 int node)
+{
+	if (tracepoint_enabled(kspan_span_free))
+		port_trace_span_free(start, npages, pclass, node);
+}
+
+/* debug.c: whether the heap is checked; a nop while it is not. */
+DECLARE_STATIC_KEY_FALSE(kspan_checked_key);
+#define port_checked()				static_branch_unlikely(&kspan_checked_key)
+void port_set_checked(bool on);
+u32 port_stack_save(gfp_t gfp);
+void port_stack_report(const char *what, u32 stack);
+bool port_should_fail(size_t size, gfp_t gfp);
+
+/* guard.c */
+void *port_guard_alloc(size_t size, gfp_t gfp, uintptr_t caller);
+bool port_guard_free(struct kspan_heap *heap, void *ptr, uintptr_t caller);
+size_t port_guard_size(const void *ptr);
 
 /**
  * struct port_slotset - the kernel's part of struct kspan_slotset

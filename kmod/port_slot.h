@@ -38,12 +38,23 @@ static __always_inline bool port_slots_are_0(const struct kspan_slotset *ss)
 	return __builtin_constant_p(ss == PORT_SLOTS0) && ss == PORT_SLOTS0;
 }
 
+/*
+ * The running CPU's element of @cur, in one access that is not repeated: others
+ * store to it. raw_cpu_read() is that on x86, in one instruction; elsewhere it
+ * is a plain load.
+ */
+#ifdef CONFIG_X86
+#define slot_read(cur)		raw_cpu_read(*(cur))
+#else
+#define slot_read(cur)		READ_ONCE(*raw_cpu_ptr(cur))
+#endif
+
 /* Preemption must be off, unless a hint will do. */
 static __always_inline struct kspan_slot *port_slot_cur(const struct kspan_slotset *ss)
 {
 	if (port_slots_are_0(ss))
-		return raw_cpu_read(kspan_slot0);
-	return raw_cpu_read(*ss->os.cur);
+		return slot_read(&kspan_slot0);
+	return slot_read(ss->os.cur);
 }
 
 /*
@@ -99,6 +110,17 @@ static __always_inline u16 port_slot_limit(const struct kspan_slotset *ss,
 }
 
 /*
+ * Change a stack's word: one addition in memory, of which WRITE_ONCE() would make
+ * three instructions. Others read the word meanwhile, once and whole, for statistics and
+ * as a hint (slot_count(), slot_look()): a race that is meant.
+ */
+static __always_inline void port_slot_add(struct kspan_slot *slot, unsigned long c, u64 n)
+{
+	/* see above */
+	data_race(slot->word[c] += n);
+}
+
+/*
  * slot_pop() and slot_push() in fewer instructions: an index as wide as a
  * register, of the word first the top alone and then one addition in memory,
  * and a way out of their own for hits and misses, so that nobody looks twice
@@ -117,7 +139,7 @@ static __always_inline void *port_slot_pop_fast(const struct kspan_slotset *ss, 
 		return NULL;
 	}
 	barrier();	/* not in one register from here to there */
-	slot->word[c] += KSPAN_SLOT_POP;
+	port_slot_add(slot, c, KSPAN_SLOT_POP);
 	port_slot_leave(slot);
 	return (void *)obj;
 }
@@ -137,7 +159,7 @@ static __always_inline bool port_slot_push_fast(const struct kspan_slotset *ss, 
 	}
 	slot_entries(slot)[top + 1] = (uintptr_t)obj;
 	barrier();	/* as above; and the entry before the count of it */
-	slot->word[c] += 1;
+	port_slot_add(slot, c, 1);
 	port_slot_leave(slot);
 	return true;
 }
