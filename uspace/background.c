@@ -1,34 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The scavenger's thread: gives idle memory back while the program does not
- * call in.
+ * When idle memory goes back: by a thread of our own, or in the program's calls.
  *
- * It exists only while there is something to give back. port_kick() starts it
- * when spans come or go in a process that is older than an epoch or that has
- * much memory, so a short program never has one; it ends when an epoch left
- * nothing to do for the next. It is made by pthread_create(), so that setuid()
- * and all else that must reach every thread does; with every signal blocked,
- * so that none is handled there; detached, so that nobody need know of it. A
- * child of fork() has no such thread until its own first kick, and fork()
- * waits for the end of a pass, so that no page is in its hands. With
- * background=0 there is none, and memory goes back when the program asks.
+ * Only a thread can give memory back while the program does not call in: a timer's
+ * signal would interrupt the program's system calls, and no kernel does it for us.
+ * But a thread is a thing that others can see, so there is one as seldom as can be:
+ *
+ *   - not before the program's first epoch is over, unless it has much memory;
+ *   - while the program has no thread of its own and its heap is small, never: what
+ *     needs one thread only (unshare(), capset(), seccomp) stays as it was. Memory
+ *     goes back in calls that make or end spans, once an epoch;
+ *   - only while there is something to give back: it ends when an epoch left
+ *     nothing to do for the next;
+ *   - with background=0 none, and memory goes back when the program asks.
+ *
+ * It is made by pthread_create(), so that setuid() and all else that must reach
+ * every thread does (a bare clone() would keep root's rights in a process that has
+ * given them away); with every signal blocked, so that none is handled there;
+ * detached, so that nobody need know of it. A child of fork() has no such thread
+ * until its own first kick, and fork() waits for the end of a pass, so that no page
+ * is in its hands. What fork() in a signal handler needs besides: malloc_fork.c.
  */
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/single_threaded.h>
 #include <time.h>
 #include "port.h"
 
-#define STACK_BYTES	(64u << 10)
+#define STACK_BYTES	((size_t)64 << 10)
 #define MUCH_PAGES	(((size_t)64 << 20) / KSPAN_PAGE_SIZE)
 #define RETRY_NS	(10 * 1000000000ull)
 
+/* A heap of fewer arenas has no thread if the program has none: 32 MiB. */
+#define FEW_ARENAS	8u
+
+/* Calls that do without the clock where passes are made in calls. */
+#define KICKS_MISSED	16
+
 bool kspan_background = true;
+bool port_background_first;
 
 /* Held during a pass, and over fork(). */
 port_mutex_t port_background_lock = PORT_MUTEX_INIT;
 
-static u32 running;		/* a thread is there or being made; atomic */
-static u64 not_before;		/* when to try (again) to make one */
+static u32 running;		/* a thread is there or being made, or a pass; atomic */
+static u64 not_before;		/* when to try (again) to make one, or the next pass */
 
 static void sleep_ms(u32 ms)
 {
@@ -38,20 +55,79 @@ static void sleep_ms(u32 ms)
 		;
 }
 
+/* Whether the next pass may have something to do. */
+static bool background_pass(struct kspan_heap *heap)
+{
+	bool more;
+
+	port_mutex_lock(&port_background_lock);
+	more = heap_scavenge(heap);
+	port_mutex_unlock(&port_background_lock);
+	return more;
+}
+
+/*
+ * After the thread has said that it is gone: whether pages became idle since its
+ * last pass, whose kick found it running (selftests/litmus/kick.litmus), and it
+ * goes on for them. Nobody else may have begun.
+ */
+static bool background_again(struct kspan_heap *heap)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	bool idle = heap->node0.pages.nfree != heap->node0.pages.nreleased ||
+		    heap->warm.npages;
+	u32 none = 0;
+
+	port_unlock(&heap->lock, flags);
+	return idle && __atomic_compare_exchange_n(&running, &none, 1, false, __ATOMIC_ACQUIRE,
+						   __ATOMIC_RELAXED);
+}
+
 static void *background_main(void *arg)
 {
 	struct kspan_heap *heap = arg;
-	bool more;
 
 	port_cgroup_adopt(heap);
 	do {
-		sleep_ms(heap->config.epoch_ms);
-		port_mutex_lock(&port_background_lock);
-		more = heap_scavenge(heap);
-		port_mutex_unlock(&port_background_lock);
-	} while (more);
-	port_store_release(&running, 0);
+		do {
+			sleep_ms(heap->config.epoch_ms);
+		} while (background_pass(heap));
+		port_store_release(&running, 0);
+	} while (background_again(heap));
 	return NULL;
+}
+
+/* What every stack of the process has room for besides, at its top; 0: not known yet. */
+static size_t tls_bytes;
+
+static int add_tls(struct dl_phdr_info *info, size_t len, void *sum)
+{
+	u32 i;
+
+	(void)len;
+	for (i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+	return 0;
+}
+
+/*
+ * Here, since it takes the loader's lock. What is loaded later has its variables
+ * elsewhere, or in a reserve of the C library's, which STACK_BYTES has room for.
+ */
+__attribute__((constructor(102))) static void background_start(void)
+{
+	size_t sum = 1;
+
+	dl_iterate_phdr(add_tls, &sum);
+	tls_bytes = sum;
+}
+
+/* Before the library's constructors: as large as the C library likes it. */
+static void set_stack(pthread_attr_t *attr)
+{
+	if (tls_bytes)
+		pthread_attr_setstacksize(attr, STACK_BYTES + tls_bytes);
 }
 
 static bool background_create(struct kspan_heap *heap)
@@ -64,49 +140,86 @@ static bool background_create(struct kspan_heap *heap)
 	if (pthread_attr_init(&attr))
 		return false;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	set_stack(&attr);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
+	if (__libc_single_threaded)
+		port_store(&port_background_first, true);
 	err = pthread_create(&thread, &attr, background_main, heap);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return !err;
 }
 
-static bool much_in_use(struct kspan_heap *heap)
+/* The program has none of its own, and shall have none of ours. */
+static inline bool has_no_threads(struct kspan_heap *heap)
 {
-	unsigned long flags = port_lock(&heap->lock);
-	bool much = heap->pages.ninuse >= MUCH_PAGES;
-
-	port_unlock(&heap->lock, flags);
-	return much;
+	return __libc_single_threaded && port_load(&heap->node0.pages.n) < FEW_ARENAS;
 }
 
-/*
- * Called wherever spans come and go, but nothing happens while the thread has
- * the slots frozen: pthread_create() allocates. While a thread runs, or when there is to
- * be none, that costs a load. errno stays as it is.
- */
-void port_kick(struct kspan_heap *heap)
+/* What is to be done now. */
+enum duty {
+	NOTHING,
+	A_PASS,
+	A_THREAD,
+};
+
+static enum duty duty(struct kspan_heap *heap, u64 now)
+{
+	/* there is no other node; as of a moment ago is good enough */
+	bool much = port_load(&heap->node0.pages.ninuse) >= MUCH_PAGES;
+
+	if ((now < port_load(&not_before) && !much) || port_slots_shut_here())
+		return NOTHING;
+	return has_no_threads(heap) ? A_PASS : A_THREAD;
+}
+
+static noinline void kick(struct kspan_heap *heap)
 {
 	int saved = errno;
 	u32 none = 0;
 	u64 now;
+	enum duty todo;
 
-	if (port_load(&running) || !kspan_background || heap != &kspan_heap0 ||
-	    port_is_nested() || !heap->config.epoch_ms)
+	if (port_is_nested() || !heap->config.epoch_ms)
 		return;
 	now = port_now_ns();
-	if (now < port_load(&not_before) && !much_in_use(heap))
-		return;
-	if (!__atomic_compare_exchange_n(&running, &none, 1, false, __ATOMIC_ACQUIRE,
+	todo = duty(heap, now);
+	if (todo == NOTHING ||
+	    !__atomic_compare_exchange_n(&running, &none, 1, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return;
-	if (!background_create(heap)) {
+	if (todo == A_PASS) {
+		background_pass(heap);
+		port_store(&not_before, now + (u64)heap->config.epoch_ms * 1000000);
+		port_store_release(&running, 0);
+	} else if (!background_create(heap)) {
 		port_store(&not_before, now + RETRY_NS);
 		port_store_release(&running, 0);
 	}
 	errno = saved;
+}
+
+/*
+ * Called wherever spans come and go, but nothing happens while a pass has
+ * the slots frozen: pthread_create() allocates. While a thread runs, or when there is to
+ * be none, that costs a load. Otherwise a clock and a lock, where the work is to be
+ * done in calls: in every KICKS_MISSED-th of them. errno stays as it is.
+ */
+void port_kick(struct kspan_heap *heap)
+{
+	static u32 nkick;
+	u32 n;
+
+	if (port_load(&running) || !kspan_background || heap != &kspan_heap0)
+		return;
+	if (has_no_threads(heap)) {
+		n = port_load(&nkick);
+		port_store(&nkick, n + 1);
+		if (n % KICKS_MISSED)
+			return;
+	}
+	kick(heap);
 }
 
 /* The default heap is about to start. */

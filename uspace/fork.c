@@ -38,30 +38,61 @@ static void unlock_raw(port_lock_t *lock)
 		port_lock_wake(lock);
 }
 
-/* All locks of @heap in their order; in the child nobody waits for them. */
-static void heap_each_lock(struct kspan_heap *heap, void (*fn)(port_lock_t *lock))
-{
-	u32 i, node;
+typedef void lock_fn(port_lock_t *lock);
 
-	fn(&heap->caches_lock.lock);
-	fn(&heap->slots.os.freezer.lock);
-	fn(&heap->rcu_lock);
-	for (node = 0; node < heap->nnodes; node++)
-		for (i = 0; i < KSPAN_NR_STACKS; i++)
-			fn(&heap->central[node][i].lock);
-	fn(&heap->lock);
-	for (i = 0; i < KSPAN_NR_FIX; i++)
-		fn(&heap->fix[i].lock);
-	fn(&heap->slots.os.lock);
+static void freezer_of(struct kspan_slotset *ss, void *fn)
+{
+	((lock_fn *)fn)(&ss->os.freezer.lock);
 }
 
-static void each_lock(void (*fn)(port_lock_t *lock))
+static void threads_of(struct kspan_slotset *ss, void *fn)
 {
-	fn(&port_background_lock.lock);
-	fn(&port_start_lock.lock);
-	fn(&port_sets_lock.lock);
-	if (port_load(&kspan_heap0.ready))
-		heap_each_lock(&kspan_heap0, fn);
+	((lock_fn *)fn)(&ss->os.lock);
+}
+
+/* All locks of @heap in their order, but for the one of the list of object caches. */
+static void heap_each_lock(struct kspan_heap *heap, lock_fn *fn)
+{
+	struct kspan_node *node;
+	u32 i, k;
+
+	freezer_of(&heap->slots, fn);
+	objcache_each_slotset(heap, freezer_of, fn);
+	fn(&heap->rcu_lock);
+	objcache_each_lock(heap, KSPAN_RANK_RCU, fn);
+	heap_for_each_node(heap, node, k)
+		for (i = 0; i < KSPAN_NR_STACKS; i++)
+			fn(&node->central[i].lock);
+	objcache_each_lock(heap, KSPAN_RANK_CENTRAL, fn);
+	fn(&heap->lock);
+	for (i = 0; i < KSPAN_NR_FIX; i++)
+		fn(&heap->fix[i].own);
+	fn(&heap->debug.quarantine.lock);
+	threads_of(&heap->slots, fn);
+	objcache_each_slotset(heap, threads_of, fn);
+}
+
+static void lock_all(struct kspan_heap *heap)
+{
+	lock_raw(&port_background_lock.lock);
+	lock_raw(&port_start_lock.lock);
+	lock_raw(&port_sets_lock.lock);
+	if (!port_load(&heap->ready))
+		return;
+	lock_raw(&heap->caches_lock.lock);
+	heap_each_lock(heap, lock_raw);
+}
+
+/* What says which there are comes last: whether the heap is there, the list of caches. */
+static void unlock_all(struct kspan_heap *heap)
+{
+	if (port_load(&heap->ready)) {
+		heap_each_lock(heap, unlock_raw);
+		unlock_raw(&heap->caches_lock.lock);
+	}
+	unlock_raw(&port_sets_lock.lock);
+	unlock_raw(&port_start_lock.lock);
+	unlock_raw(&port_background_lock.lock);
 }
 
 /* The C library's own; not in its headers, so not in every one. */
@@ -77,30 +108,41 @@ static bool streams_have_lock(void)
 	return _IO_list_lock && _IO_list_unlock && _IO_list_resetlock;
 }
 
-/* The locks were taken by this thread's fork(). */
-static __thread bool locked __attribute__((tls_model("initial-exec")));
+/*
+ * How many fork()s of this thread took no locks: in a handler that interrupted a lock,
+ * which a fork() may have, whose locks these must leave alone.
+ */
+static __thread u32 nwithout __attribute__((tls_model("initial-exec")));
 
 static void fork_prepare(void)
 {
-	if (port_is_nested())
+	if (port_is_nested()) {
+		nwithout++;
 		return;
+	}
 	if (streams_have_lock())
 		_IO_list_lock();
 	port_hold();
-	each_lock(lock_raw);
-	locked = true;
+	lock_all(&kspan_heap0);
 }
 
 static void fork_end(void)
 {
-	locked = false;
-	each_lock(unlock_raw);
+	unlock_all(&kspan_heap0);
 	port_unhold();
+}
+
+static bool fork_was_without(void)
+{
+	if (!nwithout)
+		return false;
+	nwithout--;
+	return true;
 }
 
 static void fork_parent(void)
 {
-	if (!locked)
+	if (fork_was_without())
 		return;
 	fork_end();
 	if (streams_have_lock())
@@ -110,9 +152,11 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	port_background_after_fork();
-	if (!locked)
+	if (fork_was_without())
 		return;
 	port_slots_after_fork();
+	/* the threads that did are gone, with what they had in their hands */
+	port_store(&kspan_heap0.ncatching, 0);
 	fork_end();
 	/* the library may have done so before */
 	if (streams_have_lock())

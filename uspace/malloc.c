@@ -7,7 +7,7 @@
  * malloc(0) gives an object, free() keeps errno, realloc(p, 0) frees.
  *
  * The hit paths are a table lookup and one restartable sequence: no call, no
- * atomic instruction, no test of a mode. Until the heap has started, malloc_max
+ * atomic instruction, no test of a mode. Until the heap has started, table.max
  * is 0 and the page map is empty, so that neither gets as far as the sequence:
  * the loader and other libraries call malloc() before any constructor of ours.
  * The slow paths first look whether they may lock: malloc_nested.c.
@@ -17,6 +17,7 @@
 #include "port.h"
 
 #define EXPORT		__attribute__((visibility("default")))
+#define HOT		__attribute__((aligned(64)))	/* begins where a cache line does */
 #define CALLER()	((uintptr_t)__builtin_return_address(0))
 
 #define MALLOC_ALIGN	((size_t)16)
@@ -26,11 +27,22 @@
 void free_sized(void *ptr, size_t size);
 void free_aligned_sized(void *ptr, size_t align, size_t size);
 
-/* Sizes below this are served from class_of[]; 0 until it is filled. */
-static size_t malloc_max;
+#define LINE		((size_t)64)	/* a cache line */
 
-/* Span class of the sizes up to 1 KiB. */
-static u8 class_of[KSPAN_SMALL_SIZE_MAX8 + 1] __attribute__((aligned(64)));
+/*
+ * What a hit looks up, behind one address.
+ * @max: sizes below this are served from the tables; 0 until they are filled and the
+ *	sequences know where rseq's area is. To be read with an acquire load: where
+ *	loads may pass each other, the sequence would otherwise find offset 0 and
+ *	write to the thread's control block.
+ * @class_of: span class of the sizes up to 1 KiB
+ * @class_of_lines: the same of objects that are aligned to a line: by size in lines
+ */
+static struct {
+	size_t max;
+	u8 class_of[KSPAN_SMALL_SIZE_MAX8 + 1];
+	u8 class_of_lines[KSPAN_SMALL_SIZE_MAX8 / LINE + 1];
+} table __attribute__((aligned(64)));
 
 /* What the core is asked for, so that malloc()'s promises hold. */
 static inline size_t malloc_size(size_t size)
@@ -44,9 +56,16 @@ static noinline void class_of_fill(void)
 {
 	size_t size;
 
-	for (size = 0; size < sizeof(class_of); size++)
-		port_store(&class_of[size], span_class(size_to_class(malloc_size(size)), false));
-	port_store_release(&malloc_max, size);
+	for (size = 0; size < sizeof(table.class_of); size++)
+		port_store(&table.class_of[size], span_class(size_to_class(malloc_size(size)), false));
+	for (size = 0; size < sizeof(table.class_of_lines); size++)
+		port_store(&table.class_of_lines[size],
+			   span_class(aligned_class(size ? size * LINE : 1, LINE), false));
+	/*
+	 * pairs with the acquire loads in malloc_hit(), malloc_medium() and
+	 * alloc_lines()
+	 */
+	port_store_release(&table.max, sizeof(table.class_of));
 }
 
 static void *fail(int error)
@@ -63,18 +82,12 @@ static noinline void *nested_alloc(size_t size, size_t align)
 	return obj ? obj : fail(ENOMEM);
 }
 
-/* junk=1: what malloc() gives does not look like anything. */
-static noinline void *filled(void *obj)
+/* malloc_size() rounds up: in a checked heap the red zone begins at what was asked for. */
+static noinline void *exact(void *obj, size_t size)
 {
-	if (obj && kspan_fill & KSPAN_FILL_JUNK)
-		memset(obj, 0xa5, heap_size(HEAP, obj));
+	if (heap_checked(HEAP))
+		debug_set_size(HEAP, obj, size ? size : 1);
 	return obj;
-}
-
-/* junk=1, zero=on_free: nor does what free() took. Wrong frees are dealt with later. */
-static noinline void fill_freed(void *ptr)
-{
-	memset(ptr, kspan_fill & KSPAN_FILL_ZERO ? 0 : 0x5a, heap_size(HEAP, ptr));
 }
 
 static noinline void *malloc_slow(size_t size, uintptr_t caller)
@@ -83,19 +96,33 @@ static noinline void *malloc_slow(size_t size, uintptr_t caller)
 
 	if (unlikely(port_is_nested()))
 		return nested_alloc(size, MALLOC_ALIGN);
-	malloc_nested_catch_up();
 	obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
-	if (unlikely(!port_load(&malloc_max)) && obj)
+	if (unlikely(!port_load(&table.max)) && obj)
 		class_of_fill();
-	return unlikely(kspan_fill) ? filled(obj) : obj;
+	return exact(obj, size);
 }
 
-/* Over 1 KiB: the second table up to 32 KiB. */
-static noinline void *malloc_medium(size_t size, uintptr_t caller)
+/* Over 32 KiB: what malloc_slow() does, where nothing is unusual. */
+static noinline void *malloc_large(size_t size, uintptr_t caller)
 {
 	void *obj = NULL;
 
-	if (size <= KSPAN_MAX_SMALL_SIZE && port_load(&malloc_max))
+	if (likely(port_load(&table.max) && !port_is_nested() && !heap_checked(HEAP))) {
+		heap_catch_up(HEAP);
+		obj = large_alloc(HEAP, size, 1, 0, GFP_KERNEL, false, caller);
+	}
+	return likely(obj) ? obj : malloc_slow(size, caller);
+}
+
+/* Over 1 KiB: the second table up to 32 KiB. */
+static noinline HOT void *malloc_medium(size_t size, uintptr_t caller)
+{
+	void *obj = NULL;
+
+	if (unlikely(size > KSPAN_MAX_SMALL_SIZE))
+		return malloc_large(size, caller);
+	/* pairs with the release store in class_of_fill() */
+	if (likely(port_load_acquire(&table.max)))
 		obj = rseq_pop(&HEAP->slots, span_class(size_to_class(size), false));
 	return likely(obj) ? obj : malloc_slow(size, caller);
 }
@@ -110,9 +137,10 @@ static noinline void *malloc_miss(size_t size)
 
 static __always_inline void *malloc_hit(size_t size)
 {
-	if (unlikely(size >= port_load(&malloc_max)))
+	/* pairs with the release store in class_of_fill() */
+	if (unlikely(size >= port_load_acquire(&table.max)))
 		return NULL;
-	return rseq_pop(&HEAP->slots, port_load(&class_of[size]));
+	return rseq_pop(&HEAP->slots, port_load(&table.class_of[size]));
 }
 
 static __always_inline void *malloc_at(size_t size, uintptr_t caller)
@@ -132,12 +160,9 @@ static noinline void free_slow(void *ptr, uintptr_t caller)
 	if (unlikely(malloc_nested_owns(ptr))) {
 		malloc_nested_free(ptr);
 	} else if (unlikely(port_is_nested())) {
-		if (ptr)
-			malloc_nested_defer(ptr);
+		heap_free_nolock(HEAP, ptr, caller);
 	} else {
-		malloc_nested_catch_up();
-		if (unlikely(kspan_fill))
-			fill_freed(ptr);
+		heap_catch_up(HEAP);
 		heap_free_slow(HEAP, ptr, caller);
 	}
 	errno = saved;
@@ -155,14 +180,14 @@ static __always_inline void free_at(void *ptr, uintptr_t caller)
 		free_slow(ptr, caller);
 }
 
-EXPORT void *malloc(size_t size)
+EXPORT HOT void *malloc(size_t size)
 {
 	void *obj = malloc_hit(size);
 
 	return likely(obj) ? obj : malloc_miss(size);
 }
 
-EXPORT void free(void *ptr)
+EXPORT HOT void free(void *ptr)
 {
 	if (unlikely(!heap_free_hit(HEAP, ptr)))
 		free_miss(ptr);
@@ -211,9 +236,15 @@ static size_t usable_size(const void *ptr)
 	return heap_size(HEAP, ptr);
 }
 
+/* Not so where it came from kspan_alloc(), whose 24 bytes may lie at any multiple of 8. */
+static bool is_aligned(const void *ptr, size_t size)
+{
+	return !((uintptr_t)ptr & (MALLOC_ALIGN - 1)) || size <= 8;
+}
+
 /*
- * realloc() by malloc() and free(): in a handler that must not lock, or of an
- * object of such a one, or where both fill objects.
+ * realloc() by malloc() and free(): in a handler that must not lock, of an object of
+ * such a one, or where the object may not stay.
  */
 static noinline void *realloc_by_parts(void *ptr, size_t size, uintptr_t caller)
 {
@@ -224,12 +255,12 @@ static noinline void *realloc_by_parts(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);	/* reports it */
 		return fail(ENOMEM);
 	}
-	if (size <= have)
+	if (size <= have && is_aligned(ptr, size))
 		return ptr;
 	obj = malloc_at(size, caller);
 	if (!obj)
 		return NULL;
-	memcpy(obj, ptr, have);
+	memcpy(obj, ptr, min(have, size));
 	free_at(ptr, caller);
 	return obj;
 }
@@ -242,11 +273,11 @@ static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);
 		return NULL;
 	}
-	if (unlikely(kspan_fill || port_is_nested() || malloc_nested_owns(ptr)))
+	if (unlikely(port_is_nested() || malloc_nested_owns(ptr) || !is_aligned(ptr, size)))
 		return realloc_by_parts(ptr, size, caller);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
-	return heap_realloc(HEAP, ptr, malloc_size(size), GFP_KERNEL, caller);
+	return exact(heap_realloc(HEAP, ptr, malloc_size(size), GFP_KERNEL, caller), size);
 }
 
 EXPORT void *realloc(void *ptr, size_t size)
@@ -263,16 +294,29 @@ EXPORT void *reallocarray(void *ptr, size_t n, size_t size)
 	return realloc_at(ptr, nbytes, CALLER());
 }
 
-/* The aligned family. @align is a power of two. */
-static void *alloc_aligned(size_t align, size_t size, uintptr_t caller)
+/* One hit for what is asked for most: whole cache lines. */
+static __always_inline void *alloc_lines(size_t size)
 {
+	/* pairs with the release store in class_of_fill() */
+	if (unlikely(size >= port_load_acquire(&table.max)))
+		return NULL;
+	return rseq_pop(&HEAP->slots, port_load(&table.class_of_lines[(size + LINE - 1) / LINE]));
+}
+
+/* The aligned family. @align is a power of two. */
+static noinline void *alloc_aligned(size_t align, size_t size, uintptr_t caller)
+{
+	void *obj = align == LINE ? alloc_lines(size) : NULL;
+
+	if (likely(obj))
+		return obj;
 	if (align <= MALLOC_ALIGN)
 		return malloc_at(max(size, align), caller);
 	if (unlikely(port_is_nested()))
 		return nested_alloc(size, align);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
-	return filled(heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller));
+	return heap_alloc_aligned(HEAP, size ? size : 1, align, GFP_KERNEL, caller);
 }
 
 static bool is_power_of_two(size_t n)
@@ -296,9 +340,16 @@ EXPORT int posix_memalign(void **ptr, size_t align, size_t size)
 	return error;
 }
 
-EXPORT void *aligned_alloc(size_t align, size_t size)
+static noinline void *aligned_alloc_miss(size_t align, size_t size)
 {
 	return is_power_of_two(align) ? alloc_aligned(align, size, CALLER()) : fail(EINVAL);
+}
+
+EXPORT HOT void *aligned_alloc(size_t align, size_t size)
+{
+	void *obj = align == LINE ? alloc_lines(size) : NULL;
+
+	return likely(obj) ? obj : aligned_alloc_miss(align, size);
 }
 
 /* As glibc: an alignment that is no power of two is rounded up to one. */
@@ -337,5 +388,6 @@ EXPORT size_t malloc_usable_size(void *ptr)
 /* Options are refused when the program starts, not when it first allocates. */
 __attribute__((constructor(103))) static void malloc_start(void)
 {
-	heap_ready(HEAP);
+	if (heap_ready(HEAP) && !port_load(&table.max))
+		class_of_fill();	/* a program need not call malloc() to be fast */
 }

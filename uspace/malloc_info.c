@@ -37,26 +37,34 @@ static u64 class_nfree(const struct kspan_class_stats *cls)
 	return nobjs > nlive ? nobjs - nlive : 0;
 }
 
-EXPORT struct mallinfo2 mallinfo2(void)
+static struct mallinfo2 info_of(const struct kspan_stats *stats)
 {
 	struct mallinfo2 info = { };
-	struct kspan_stats stats;
 	u32 c;
 
-	if (!heap_at_rest())
-		return info;
-	heap_get_stats(HEAP, &stats);
 	for (c = 0; c < KSPAN_STATS_CLASSES; c++) {
-		info.ordblks += class_nfree(&stats.cls[c]);
-		info.smblks += stats.cls[c].ncached;
+		info.ordblks += class_nfree(&stats->cls[c]);
+		info.smblks += stats->cls[c].ncached;
 	}
-	info.arena = stats.sys_bytes;
-	info.hblks = stats.nlarge_malloc - stats.nlarge_free;
-	info.hblkhd = stats.large_bytes;
-	info.fsmblks = stats.cached_bytes;
-	info.uordblks = stats.live_bytes;
-	info.fordblks = stats.sys_bytes - stats.released_bytes - stats.live_bytes;
-	info.keepcost = stats.idle_bytes;
+	info.arena = stats->sys_bytes;
+	info.hblks = stats->nlarge_malloc - stats->nlarge_free;
+	info.hblkhd = stats->large_bytes;
+	info.fsmblks = stats->cached_bytes;
+	info.uordblks = stats->live_bytes;
+	info.fordblks = stats->sys_bytes - stats->released_bytes - stats->live_bytes;
+	info.keepcost = stats->idle_bytes;
+	return info;
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+	struct kspan_stats *stats = heap_at_rest() ? kspan_stats_take(HEAP) : NULL;
+	struct mallinfo2 info = { };
+
+	if (stats) {
+		info = info_of(stats);
+		kspan_stats_drop(stats);
+	}
 	return info;
 }
 
@@ -137,21 +145,24 @@ static void print_sums(FILE *fp, const struct kspan_stats *stats, const struct m
  */
 EXPORT int malloc_info(int options, FILE *fp)
 {
-	struct kspan_stats stats;
+	struct kspan_stats *stats;
 	struct mallinfo2 info;
 
 	if (options)
 		return EINVAL;
 	if (!heap_at_rest())
 		return EAGAIN;
-	heap_get_stats(HEAP, &stats);
-	info = mallinfo2();
+	stats = kspan_stats_take(HEAP);
+	if (!stats)
+		return ENOMEM;
+	info = info_of(stats);
 	fprintf(fp, "<malloc version=\"1\">\n<heap nr=\"0\">\n");
-	print_sizes(fp, &stats);
-	print_sums(fp, &stats, &info);
+	print_sizes(fp, stats);
+	print_sums(fp, stats, &info);
 	fprintf(fp, "</heap>\n");
-	print_sums(fp, &stats, &info);
+	print_sums(fp, stats, &info);
 	fprintf(fp, "</malloc>\n");
+	kspan_stats_drop(stats);
 	return ferror(fp) ? EIO : 0;
 }
 

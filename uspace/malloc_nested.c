@@ -7,8 +7,8 @@
  *   - What the CPU's cache cannot serve comes from a region of its own: one word
  *     holds how far it is used and how many of its objects are out. It is used
  *     upwards and begins again when the last object of it was freed.
- *   - What the CPU's cache cannot take waits in a small array until the next
- *     call that may lock. An object that finds it full is lost, and counted.
+ *   - What the CPU's cache cannot take is put off as kspan_free_nolock() does it,
+ *     until the next call that may lock: see core/nolock.c.
  *
  * A size stands before each object of the region, and an address tells that it is
  * one, so that realloc() and malloc_usable_size() work on it, at any later time.
@@ -23,8 +23,6 @@
 #define HEAD		UNIT		/* before an object: its size */
 #define GONE		SIZE_MAX	/* there, of an object that was freed */
 
-#define NWAITING	256u
-
 /* How a region is used: objects out << 32 | units used. */
 #define ONE_OUT		((u64)1 << 32)
 #define UNITS(word)	((u32)(word))
@@ -33,8 +31,6 @@ _Static_assert(REGION_BYTES / UNIT < UINT32_MAX, "the units fit");
 
 static u64 region_word;			/* atomic */
 static char *region;			/* mapped when first needed; then fixed */
-static void *waiting[NWAITING];		/* atomic, each */
-static u32 nwaiting;			/* a hint; atomic */
 
 struct malloc_nested malloc_nested;
 
@@ -123,47 +119,4 @@ void malloc_nested_free(void *ptr)
 	} while (!__atomic_compare_exchange_n(&region_word, &old, new, true,
 					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	port_add(&malloc_nested.nfree, 1);
-}
-
-/* An object of the heap for which there was no room: it is freed later. */
-void malloc_nested_defer(void *ptr)
-{
-	u32 i;
-
-	for (i = 0; i < NWAITING; i++) {
-		void *none = NULL;
-
-		if (port_load(&waiting[i]) ||
-		    !__atomic_compare_exchange_n(&waiting[i], &none, ptr, false,
-						 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-			continue;
-		port_add(&nwaiting, 1);
-		port_add(&malloc_nested.ndeferred, 1);
-		return;
-	}
-	port_add(&malloc_nested.nlost, 1);
-}
-
-static noinline void free_waiting(void)
-{
-	u32 i;
-
-	for (i = 0; i < NWAITING; i++) {
-		void *ptr;
-
-		if (!port_load(&waiting[i]))
-			continue;
-		ptr = __atomic_exchange_n(&waiting[i], NULL, __ATOMIC_ACQUIRE);
-		if (!ptr)
-			continue;
-		port_add(&nwaiting, -1);
-		heap_free_slow(&kspan_heap0, ptr, 0);
-	}
-}
-
-/* By every slow call that may lock. */
-void malloc_nested_catch_up(void)
-{
-	if (unlikely(port_load(&nwaiting)))
-		free_waiting();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * operator new and delete of C++, by their mangled names: libstdc++'s call
- * malloc() and free() themselves, so this saves a call, and makes the sized and
- * aligned forms meet in one place. In a program without C++ nobody calls them.
+ * malloc() and free() themselves, so this saves a call. The four here are those
+ * that the others come down to (malloc_new_forms.c). In a program without C++
+ * nobody calls them.
  *
  * The archive's are weak, so that a program's own win without a clash.
  *
@@ -33,25 +34,9 @@ static void *(*const get_new_handler)(void) = _ZSt15get_new_handlerv;
 static void (*const throw_bad_alloc)(void) = _ZSt17__throw_bad_allocv;
 
 void *_Znwm(size_t size);
-void *_Znam(size_t size);
-void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag);
-void *_ZnamRKSt9nothrow_t(size_t size, const void *tag);
 void *_ZnwmSt11align_val_t(size_t size, size_t align);
-void *_ZnamSt11align_val_t(size_t size, size_t align);
-void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t align, const void *tag);
-void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t align, const void *tag);
 void _ZdlPv(void *ptr);
-void _ZdaPv(void *ptr);
-void _ZdlPvm(void *ptr, size_t size);
-void _ZdaPvm(void *ptr, size_t size);
-void _ZdlPvRKSt9nothrow_t(void *ptr, const void *tag);
-void _ZdaPvRKSt9nothrow_t(void *ptr, const void *tag);
 void _ZdlPvSt11align_val_t(void *ptr, size_t align);
-void _ZdaPvSt11align_val_t(void *ptr, size_t align);
-void _ZdlPvmSt11align_val_t(void *ptr, size_t size, size_t align);
-void _ZdaPvmSt11align_val_t(void *ptr, size_t size, size_t align);
-void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *ptr, size_t align, const void *tag);
-void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *ptr, size_t align, const void *tag);
 
 /* 0: the alignment of malloc() */
 static void *try_new(size_t size, size_t align)
@@ -61,11 +46,9 @@ static void *try_new(size_t size, size_t align)
 
 /*
  * The standard's loop: the handler may make room, throw, or not return. What it
- * throws passes through here, and for nothrow forms the standard says the same
- * as for the others: only bad_alloc becomes NULL, which is what follows from
- * having no handler.
+ * throws passes through here.
  */
-static noinline void *new_retry(size_t size, size_t align, bool nothrow)
+static noinline void *new_retry(size_t size, size_t align)
 {
 	void *obj;
 
@@ -79,96 +62,31 @@ static noinline void *new_retry(size_t size, size_t align, bool nothrow)
 		if (obj)
 			return obj;
 	}
-	if (nothrow)
-		return NULL;
 	if (throw_bad_alloc)
 		throw_bad_alloc();
 	port_report("operator new: no memory for %zu bytes", size);
 	abort();
 }
 
-static __always_inline void *new_object(size_t size, size_t align, bool nothrow)
+static __always_inline void *new_object(size_t size, size_t align)
 {
 	void *obj = try_new(size, align);
 
-	return likely(obj) ? obj : new_retry(size, align, nothrow);
+	return likely(obj) ? obj : new_retry(size, align);
 }
 
 EXPORT void *_Znwm(size_t size)
 {
-	return new_object(size, 0, false);
-}
-
-EXPORT void *_Znam(size_t size)
-{
-	return new_object(size, 0, false);
-}
-
-EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag)
-{
-	(void)tag;
-	return new_object(size, 0, true);
-}
-
-EXPORT void *_ZnamRKSt9nothrow_t(size_t size, const void *tag)
-{
-	(void)tag;
-	return new_object(size, 0, true);
+	return new_object(size, 0);
 }
 
 EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t align)
 {
-	return new_object(size, align, false);
-}
-
-EXPORT void *_ZnamSt11align_val_t(size_t size, size_t align)
-{
-	return new_object(size, align, false);
-}
-
-EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t align, const void *tag)
-{
-	(void)tag;
-	return new_object(size, align, true);
-}
-
-EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t align, const void *tag)
-{
-	(void)tag;
-	return new_object(size, align, true);
+	return new_object(size, align);
 }
 
 EXPORT void _ZdlPv(void *ptr)
 {
-	free(ptr);
-}
-
-EXPORT void _ZdaPv(void *ptr)
-{
-	free(ptr);
-}
-
-EXPORT void _ZdlPvm(void *ptr, size_t size)
-{
-	(void)size;
-	free(ptr);
-}
-
-EXPORT void _ZdaPvm(void *ptr, size_t size)
-{
-	(void)size;
-	free(ptr);
-}
-
-EXPORT void _ZdlPvRKSt9nothrow_t(void *ptr, const void *tag)
-{
-	(void)tag;
-	free(ptr);
-}
-
-EXPORT void _ZdaPvRKSt9nothrow_t(void *ptr, const void *tag)
-{
-	(void)tag;
 	free(ptr);
 }
 
@@ -178,36 +96,23 @@ EXPORT void _ZdlPvSt11align_val_t(void *ptr, size_t align)
 	free(ptr);
 }
 
-EXPORT void _ZdaPvSt11align_val_t(void *ptr, size_t align)
-{
-	(void)align;
-	free(ptr);
-}
+void *_Znam(size_t size);
+void *_ZnamSt11align_val_t(size_t size, size_t align);
+void _ZdaPv(void *ptr);
+void _ZdaPvSt11align_val_t(void *ptr, size_t align);
 
-EXPORT void _ZdlPvmSt11align_val_t(void *ptr, size_t size, size_t align)
-{
-	(void)size;
-	(void)align;
-	free(ptr);
-}
+const struct malloc_new_forms malloc_new_forms = {
+	.new_array = _Znam,
+	.new_array_aligned = _ZnamSt11align_val_t,
+	.delete_array = _ZdaPv,
+	.delete_array_aligned = _ZdaPvSt11align_val_t,
+};
 
-EXPORT void _ZdaPvmSt11align_val_t(void *ptr, size_t size, size_t align)
-{
-	(void)size;
-	(void)align;
-	free(ptr);
-}
+#ifndef KSPAN_STATIC
 
-EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *ptr, size_t align, const void *tag)
-{
-	(void)align;
-	(void)tag;
-	free(ptr);
-}
+/* By names that nobody can take over, which tell whether the public ones are these. */
+void *malloc_new(size_t size) KSPAN_HIDDEN __attribute__((alias("_Znwm")));
+void *malloc_new_aligned(size_t size, size_t align) KSPAN_HIDDEN
+	__attribute__((alias("_ZnwmSt11align_val_t")));
 
-EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *ptr, size_t align, const void *tag)
-{
-	(void)align;
-	(void)tag;
-	free(ptr);
-}
+#endif

@@ -9,45 +9,16 @@
  */
 #include <stdlib.h>
 #include <unistd.h>
+#include <kspan/parse.h>
 #include "port.h"
 
 enum kspan_thp kspan_thp;
-u32 kspan_fill;
 bool kspan_limit_given;		/* the soft limit is the user's */
 
 static void options_refuse(const char *what, const char *s, size_t len)
 {
 	port_report("KSPAN_OPTIONS: %s \"%.*s\"", what, (int)len, s);
 	_exit(127);
-}
-
-/* A decimal number with an optional K, M, G or T. */
-static bool parse_size(const char *s, size_t len, u64 *val)
-{
-	static const char units[] = "KMGT";
-	u64 n = 0;
-	size_t i;
-
-	for (i = 0; i < len && s[i] >= '0' && s[i] <= '9'; i++) {
-		if (n > (UINT64_MAX - 9) / 10)
-			return false;
-		n = n * 10 + (s[i] - '0');
-	}
-	if (i == 0)
-		return false;
-	if (i < len) {
-		const char *unit = strchr(units, s[i] & ~0x20);
-		u32 shift;
-
-		if (!unit || !*unit || i + 1 != len)
-			return false;
-		shift = 10 * (unit - units + 1);
-		if (n > UINT64_MAX >> shift)
-			return false;
-		n <<= shift;
-	}
-	*val = n;
-	return true;
 }
 
 static bool is(const char *s, size_t len, const char *word)
@@ -94,18 +65,73 @@ static bool parse_thp(const char *s, size_t len)
 	return true;
 }
 
-/* Every malloc() and free() must pass by; so they are checked as well. */
-static bool parse_fill(struct kspan_config *config, bool on, u32 fill)
+/* The facilities of a checked heap: each implies that it is one. */
+static bool parse_debug(struct kspan_config *config, const char *s, size_t len, u32 flag)
 {
-	config->checked |= on;
-	kspan_fill = on ? kspan_fill | fill : kspan_fill & ~fill;
+	bool on;
+
+	if (!parse_bool(s, len, &on))
+		return false;
+	config->debug.flags &= ~flag;
+	config->debug.flags |= on ? flag : 0;
 	return true;
 }
 
-static bool parse_zero(const char *s, size_t len, bool *on)
+static bool parse_quarantine(struct kspan_config *config, const char *s, size_t len)
 {
-	*on = is(s, len, "on_free");
-	return *on || is(s, len, "0");
+	size_t *nbytes = &config->debug.quarantine_bytes;
+
+	if (!parse_size_option(s, len, 1024, PTRDIFF_MAX, nbytes))
+		return false;
+	config->debug.flags &= ~KSPAN_DEBUG_QUARANTINE;
+	config->debug.flags |= *nbytes ? KSPAN_DEBUG_QUARANTINE : 0;
+	return true;
+}
+
+static bool parse_fail(struct kspan_config *config, const char *s, size_t len)
+{
+	size_t every;
+
+	if (!parse_size_option(s, len, 1, UINT32_MAX, &every))
+		return false;
+	config->debug.fail_every = every;
+	config->debug.flags &= ~KSPAN_DEBUG_FAIL;
+	config->debug.flags |= every ? KSPAN_DEBUG_FAIL : 0;
+	return true;
+}
+
+static bool parse_zero(struct kspan_config *config, const char *s, size_t len)
+{
+	bool on = is(s, len, "on_free");
+
+	if (!on && !is(s, len, "0"))
+		return false;
+	config->debug.flags &= ~KSPAN_DEBUG_INIT_FREE;
+	config->debug.flags |= on ? KSPAN_DEBUG_INIT_FREE : 0;
+	return true;
+}
+
+/* The options of a checked heap by name. */
+static const struct debug_option {
+	const char *key;
+	u32 flag;
+} debug_options[] = {
+	{ "checked", KSPAN_DEBUG_CHECK },
+	{ "redzone", KSPAN_DEBUG_REDZONE },
+	{ "poison", KSPAN_DEBUG_POISON },
+	{ "init_on_alloc", KSPAN_DEBUG_INIT_ALLOC },
+	{ "init_on_free", KSPAN_DEBUG_INIT_FREE },
+	{ "junk", KSPAN_DEBUG_JUNK },
+};
+
+static const struct debug_option *debug_option(const char *key, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(debug_options); i++)
+		if (is(key, len, debug_options[i].key))
+			return &debug_options[i];
+	return NULL;
 }
 
 #define DAY_MS	(24u * 3600 * 1000)
@@ -114,11 +140,17 @@ static bool parse_zero(const char *s, size_t len, bool *on)
 static bool parse_option(struct kspan_config *config, const char *key, size_t klen,
 			 const char *val, size_t vlen)
 {
+	const struct debug_option *debug = debug_option(key, klen);
 	size_t ms;
-	bool on = false;
 
-	if (is(key, klen, "checked"))
-		return parse_bool(val, vlen, &config->checked);
+	if (debug)
+		return parse_debug(config, val, vlen, debug->flag);
+	if (is(key, klen, "zero"))
+		return parse_zero(config, val, vlen);
+	if (is(key, klen, "quarantine"))
+		return parse_quarantine(config, val, vlen);
+	if (is(key, klen, "fail_every"))
+		return parse_fail(config, val, vlen);
 	if (is(key, klen, "on_error"))
 		return parse_on_error(val, vlen);
 	kspan_limit_given |= is(key, klen, "limit_soft");
@@ -140,10 +172,6 @@ static bool parse_option(struct kspan_config *config, const char *key, size_t kl
 		return parse_bool(val, vlen, &kspan_stats_exit);
 	if (is(key, klen, "thp"))
 		return parse_thp(val, vlen);
-	if (is(key, klen, "junk"))
-		return parse_bool(val, vlen, &on) && parse_fill(config, on, KSPAN_FILL_JUNK);
-	if (is(key, klen, "zero"))
-		return parse_zero(val, vlen, &on) && parse_fill(config, on, KSPAN_FILL_ZERO);
 	options_refuse("unknown option", key, klen);
 	return false;
 }
@@ -168,8 +196,6 @@ void options_parse(struct kspan_config *config)
 		if (*s == ',')
 			s++;
 	}
-	/* a later checked=0 does not take from junk and zero what they need */
-	config->checked |= kspan_fill != 0;
 	if (config->limit_hard && config->limit_soft > config->limit_hard)
 		options_refuse("limit_soft is above", "limit_hard", 10);
 }

@@ -113,6 +113,9 @@ u64 port_now_ns(void)
 	return (u64)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Where reports go. */
+int port_report_fd = STDERR_FILENO;
+
 void port_report(const char *fmt, ...)
 {
 	static const char prefix[] = "kspan: ";
@@ -131,7 +134,7 @@ void port_report(const char *fmt, ...)
 	len = plen + min(len, sizeof(buf) - plen - 2);
 	if (buf[len - 1] != '\n')
 		buf[len++] = '\n';
-	if (write(STDERR_FILENO, buf, len) < 0)
+	if (write(port_report_fd, buf, len) < 0)
 		len = 0;	/* nobody is left to tell */
 	errno = saved;
 }
@@ -303,9 +306,13 @@ static bool started;
 
 static const struct kspan_config default_config = {
 	.source = &kspan_mmap_source,
-	.cache_bytes = 4u << 20,
-	.stack_bytes = 128u << 10,
-	.stack_objs = 256,
+	.cache_bytes = 8u << 20,
+	.stack_bytes = 768u << 10,
+	.stack_objs = 700,
+	.transfer_bytes = 512u << 10,
+	.transfer_objs = 512,
+	.warm_pages = (16u << 20) / KSPAN_PAGE_SIZE,
+	.apart_bytes = 8192,
 	.epoch_ms = 1000,
 };
 
@@ -322,6 +329,8 @@ bool port_heap_start(struct kspan_heap *heap)
 	if (!started) {
 		port_slots_start();
 		options_parse(&config);
+		if (kspan_stats_exit)
+			kspan_stats_keep_stderr();
 		port_background_start(config.epoch_ms);
 		started = heap_init(heap, &config) == 0;
 		if (started && !kspan_background)

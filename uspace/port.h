@@ -10,17 +10,21 @@ extern struct kspan_source kspan_mmap_source KSPAN_HIDDEN;
 
 /* port.c */
 extern port_mutex_t port_start_lock KSPAN_HIDDEN;
+extern int port_report_fd KSPAN_HIDDEN;
 
 /* slots.c */
 extern port_mutex_t port_sets_lock KSPAN_HIDDEN;
 void port_slots_after_fork(void) KSPAN_HIDDEN;
 void port_slots_shut(struct kspan_slotset *ss) KSPAN_HIDDEN;
 void port_slots_unshut(struct kspan_slotset *ss) KSPAN_HIDDEN;
+bool port_slots_shut_here(void) KSPAN_HIDDEN;
 void port_slots_start(void) KSPAN_HIDDEN;
 void port_slots_thread_exit(void *unused) KSPAN_HIDDEN;
 
 /* background.c */
 extern bool kspan_background KSPAN_HIDDEN;
+/* The scavenger's thread is what made the process one of several threads. */
+extern bool port_background_first KSPAN_HIDDEN;
 extern port_mutex_t port_background_lock KSPAN_HIDDEN;
 void port_background_start(u32 epoch_ms) KSPAN_HIDDEN;
 void port_background_after_fork(void) KSPAN_HIDDEN;
@@ -39,15 +43,8 @@ enum kspan_thp {
 	KSPAN_THP_NEVER,
 };
 
-/* What is written over objects by the malloc library; ORed. */
-enum kspan_fill {
-	KSPAN_FILL_JUNK = 1,	/* at malloc() and at free() */
-	KSPAN_FILL_ZERO = 2,	/* at free(); before junk */
-};
-
 /* options.c */
 extern enum kspan_thp kspan_thp KSPAN_HIDDEN;
-extern u32 kspan_fill KSPAN_HIDDEN;
 extern bool kspan_limit_given KSPAN_HIDDEN;
 extern bool kspan_stats_exit KSPAN_HIDDEN;
 void options_parse(struct kspan_config *config) KSPAN_HIDDEN;
@@ -56,16 +53,12 @@ void options_parse(struct kspan_config *config) KSPAN_HIDDEN;
  * struct malloc_nested - what happened in handlers that interrupted a heap lock
  * @nalloc: objects of the region for it
  * @nfree: of these, freed
- * @ndeferred: objects of the heap that were freed later
- * @nlost: and those that were not
  *
- * All atomic.
+ * Both atomic.
  */
 struct malloc_nested {
 	u64 nalloc;
 	u64 nfree;
-	u64 ndeferred;
-	u64 nlost;
 };
 
 /* malloc_nested.c */
@@ -74,10 +67,27 @@ bool malloc_nested_owns(const void *ptr) KSPAN_HIDDEN;
 void *malloc_nested_alloc(size_t size, size_t align) KSPAN_HIDDEN;
 size_t malloc_nested_size(const void *ptr) KSPAN_HIDDEN;
 void malloc_nested_free(void *ptr) KSPAN_HIDDEN;
-void malloc_nested_defer(void *ptr) KSPAN_HIDDEN;
-void malloc_nested_catch_up(void) KSPAN_HIDDEN;
+
+/**
+ * struct malloc_new_forms - operators of C++ that others of malloc_new_forms.c call
+ *
+ * By their public names, which may be the program's. Filled in another file than
+ * theirs, where no compiler can tell that they need not be.
+ */
+struct malloc_new_forms {
+	void *(*new_array)(size_t size);
+	void *(*new_array_aligned)(size_t size, size_t align);
+	void (*delete_array)(void *ptr);
+	void (*delete_array_aligned)(void *ptr, size_t align);
+};
+
+/* malloc_new.c */
+extern const struct malloc_new_forms malloc_new_forms KSPAN_HIDDEN;
 
 /* print.c */
+struct kspan_stats *kspan_stats_take(struct kspan_heap *heap) KSPAN_HIDDEN;
+void kspan_stats_drop(struct kspan_stats *stats) KSPAN_HIDDEN;
 void kspan_print_stats(struct kspan_heap *heap) KSPAN_HIDDEN;
+void kspan_stats_keep_stderr(void) KSPAN_HIDDEN;
 
 #endif /* KSPAN_USPACE_PORT_H */

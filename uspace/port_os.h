@@ -53,8 +53,10 @@ extern struct kspan_arena kspan_no_arena KSPAN_HIDDEN;
 /* Memory and bits */
 #define port_memset(p, c, n)	memset(p, c, n)
 #define port_memcpy(d, s, n)	memcpy(d, s, n)
+#define port_memmove(d, s, n)	memmove(d, s, n)
 #define port_strlen(s)		strlen(s)
 #define port_ctz64(x)		((u32)__builtin_ctzll(x))
+#define port_clz64(x)		((u32)__builtin_clzll(x))
 #define port_popcount64(x)	((u32)__builtin_popcountll(x))
 
 /* Atomics: one access, not torn, for integers and pointers */
@@ -63,6 +65,19 @@ extern struct kspan_arena kspan_no_arena KSPAN_HIDDEN;
 #define port_store(p, v)	__atomic_store_n(p, v, __ATOMIC_RELAXED)
 #define port_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define port_add(p, v)		((void)__atomic_fetch_add(p, v, __ATOMIC_RELAXED))
+
+static inline u32 port_fetch_add32(u32 *p, u32 v)
+{
+	return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+
+#define port_cas(p, old, new)							\
+({									\
+	__typeof__(*(p)) was_ = (old);					\
+									\
+	__atomic_compare_exchange_n(p, &was_, new, false, __ATOMIC_SEQ_CST,	\
+				    __ATOMIC_RELAXED);			\
+})
 
 static inline u32 port_or32(u32 *p, u32 mask)
 {
@@ -151,6 +166,23 @@ static inline unsigned long port_lock(port_lock_t *lock)
 		port_lock_wait(lock);
 	port_lock_taken(lock);
 	return 0;
+}
+
+/* A handler may try a lock while its thread holds others: no order is kept. */
+static inline bool port_trylock(port_lock_t *lock, unsigned long *flags)
+{
+	u32 old = 0;
+
+	*flags = 0;
+	port_hold();
+	/* pairs with the release in port_unlock() */
+	if (__atomic_compare_exchange_n(&lock->state, &old, 1, false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED)) {
+		port_lock_taken(lock);
+		return true;
+	}
+	port_unhold();
+	return false;
 }
 
 static inline void port_unlock(port_lock_t *lock, unsigned long flags)
@@ -246,11 +278,6 @@ static inline int port_node(void)
 	return 0;
 }
 
-static inline int port_nr_nodes(void)
-{
-	return 1;
-}
-
 static inline void port_set_errno(int e)
 {
 	errno = e;
@@ -262,18 +289,39 @@ static inline void port_set_errno(int e)
 /* background.c */
 void port_kick(struct kspan_heap *heap) KSPAN_HIDDEN;
 
-static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
+/* Nobody observes. */
+#define port_watch_alloc()				false
+#define port_watch_free()				false
+#define port_obj_alloc(p, size, gfp, noscan, caller)	((void)(p))
+#define port_obj_free(p, caller)			((void)(p))
+#define port_obj_alloc_nolock(p, size, gfp, caller)	((void)(p))
+#define port_obj_free_now(p, caller)			((void)(p), true)
+#define port_frees_are_seen()				false
+#define port_obj_wait(p)				((void)(p))
+#define port_event_refill(size, wanted, got, node)	((void)(got))
+#define port_event_span_alloc(start, npages, pclass, node)	((void)(start))
+#define port_event_span_free(start, npages, pclass, node)	((void)(start))
+
+static __always_inline bool port_may_ask_source(void)
 {
-	(void)p;
-	(void)size;
-	(void)gfp;
-	(void)noscan;
+	return true;
 }
 
-static __always_inline void port_obj_free(const void *p)
+/* The next call that misses its cache catches up, or the scavenger. */
+static inline void port_defer(struct kspan_heap *heap)
 {
-	(void)p;
+	(void)heap;
 }
+
+/* What a checked heap may ask for and nobody here has. */
+#define port_checked()					true
+#define port_set_checked(on)				((void)(on))
+#define port_stack_save(gfp)				((void)(gfp), 0u)
+#define port_stack_report(what, stack)			((void)(stack))
+#define port_should_fail(size, gfp)			false
+#define port_guard_alloc(size, gfp, caller)		((void *)NULL)
+#define port_guard_free(heap, p, caller)		false
+#define port_guard_size(p)				((size_t)0)
 
 /**
  * struct port_slotset - the userspace part of struct kspan_slotset

@@ -15,7 +15,7 @@
 
 #include <kspan/sizeclass.h>
 
-#define KSPAN_SLOT_SHIFT	18
+#define KSPAN_SLOT_SHIFT	19
 #define KSPAN_SLOT_STRIDE	((size_t)1 << KSPAN_SLOT_SHIFT)
 
 /* Where heap0's slots lie in it and their limits in them: port.c asserts it. */

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* What a heap did, for a person: KSPAN_OPTIONS=stats_exit=1 and malloc_stats(). */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "port.h"
 
 /* Here, so that whoever can set it has what it asks for linked from an archive. */
@@ -74,26 +78,86 @@ static void print_classes(struct kspan_stats *stats)
 	}
 }
 
+/*
+ * The statistics of @heap, or NULL; for kspan_stats_drop(). They are larger than half
+ * of the stack that a thread must have, and not to be counted as an object.
+ */
+struct kspan_stats *kspan_stats_take(struct kspan_heap *heap)
+{
+	int saved = errno;
+	struct kspan_stats *stats = mmap(NULL, sizeof(*stats), PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	errno = saved;
+	if (stats == MAP_FAILED)
+		return NULL;
+	heap_get_stats(heap, stats);
+	return stats;
+}
+
+void kspan_stats_drop(struct kspan_stats *stats)
+{
+	munmap(stats, sizeof(*stats));
+}
+
 void kspan_print_stats(struct kspan_heap *heap)
 {
-	struct kspan_stats stats;
+	struct kspan_stats *stats = kspan_stats_take(heap);
 
-	heap_get_stats(heap, &stats);
-	port_report("%llu mallocs, %llu frees, %s live", (unsigned long long)stats.nmalloc,
-		    (unsigned long long)stats.nfree, human(stats.live_bytes).text);
+	if (!stats)
+		return;
+	port_report("%llu mallocs, %llu frees, %s live", (unsigned long long)stats->nmalloc,
+		    (unsigned long long)stats->nfree, human(stats->live_bytes).text);
 	port_report("%s from the system: %s in spans, %s idle, %s released, %s metadata",
-		    human(stats.sys_bytes).text, human(stats.inuse_bytes).text,
-		    human(stats.idle_bytes).text, human(stats.released_bytes).text,
-		    human(stats.meta_bytes).text);
+		    human(stats->sys_bytes).text, human(stats->inuse_bytes).text,
+		    human(stats->idle_bytes).text, human(stats->released_bytes).text,
+		    human(stats->meta_bytes).text);
 	port_report("large objects: %llu mallocs, %llu frees, %s live; %llu requests failed",
-		    (unsigned long long)stats.nlarge_malloc,
-		    (unsigned long long)stats.nlarge_free, human(stats.large_bytes).text,
-		    (unsigned long long)stats.nfail);
-	print_classes(&stats);
+		    (unsigned long long)stats->nlarge_malloc,
+		    (unsigned long long)stats->nlarge_free, human(stats->large_bytes).text,
+		    (unsigned long long)stats->nfail);
+	print_classes(stats);
+	kspan_stats_drop(stats);
+}
+
+/*
+ * Programs close their standard error on their way out (the GNU core utilities do),
+ * before any destructor of ours. So there is a descriptor of our own, with a number
+ * that few expect. Who closes all there are may have something else there by then.
+ */
+#define HIGH_FD		900
+#define LOW_FD		10
+
+static int own_fd = -1;
+static struct stat own_stat;
+
+/* When the heap starts, if there will be something to print. */
+void kspan_stats_keep_stderr(void)
+{
+	int saved = errno;
+
+	own_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (own_fd < 0)
+		own_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, LOW_FD);
+	if (own_fd >= 0 && fstat(own_fd, &own_stat))
+		own_fd = -1;
+	errno = saved;
+}
+
+static bool own_fd_is_ours(void)
+{
+	struct stat now;
+
+	return own_fd >= 0 && !fstat(own_fd, &now) && now.st_dev == own_stat.st_dev &&
+	       now.st_ino == own_stat.st_ino && now.st_rdev == own_stat.st_rdev;
 }
 
 __attribute__((destructor)) static void stats_at_exit(void)
 {
-	if (kspan_stats_exit && port_load_acquire(&kspan_heap0.ready))
-		kspan_print_stats(&kspan_heap0);
+	if (!kspan_stats_exit || !port_load_acquire(&kspan_heap0.ready))
+		return;
+	if (own_fd_is_ours())
+		port_report_fd = own_fd;
+	kspan_print_stats(&kspan_heap0);
+	port_report_fd = STDERR_FILENO;
 }

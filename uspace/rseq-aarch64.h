@@ -11,8 +11,11 @@
 extern ptrdiff_t kspan_rseq_cs KSPAN_HIDDEN;
 extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 
-/* The descriptor (label 3) and the way back (label 4), out of line. */
-#define RSEQ_TABLE							\
+/* How often a sequence was aborted: each 64th time it gives up. */
+extern u8 kspan_rseq_aborts KSPAN_HIDDEN;
+
+/* The descriptor (label 3) and the way back (label 4), out of line; @out: to give up. */
+#define RSEQ_TABLE(out)							\
 	".pushsection __rseq_cs, \"aw\"\n\t"				\
 	".balign 32\n"							\
 	"3:\t.long 0, 0\n\t"						\
@@ -21,12 +24,20 @@ extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 	".pushsection __rseq_abort, \"ax\"\n\t"				\
 	/* brk with the signature as its operand */			\
 	".inst 0xd428bc00\n"						\
-	"4:\tb 0f\n\t"							\
+	"4:\tadrp %[a], kspan_rseq_aborts\n\t"				\
+	"add %[a], %[a], :lo12:kspan_rseq_aborts\n\t"			\
+	"ldrb %w[w], [%[a]]\n\t"					\
+	"add %w[w], %w[w], 1\n\t"					\
+	"strb %w[w], [%[a]]\n\t"					\
+	"tst %w[w], 63\n\t"						\
+	"b.eq 6f\n\t"							\
+	"b 0f\n"							\
+	"6:\tb %l[" #out "]\n\t"						\
 	".popsection\n"
 
 /* From here on restartable; leaves the slot's address in a and &word[c] - words in p. */
-#define RSEQ_ENTER							\
-	RSEQ_TABLE							\
+#define RSEQ_ENTER(out)							\
+	RSEQ_TABLE(out)							\
 	"0:\tldr %[a], %[cs]\n\t"					\
 	"mrs %[p], tpidr_el0\n\t"					\
 	"adrp %[w], 3b\n\t"						\
@@ -46,12 +57,15 @@ extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 	[cur] "m" ((ss)->os.cur), [shift] "i" (KSPAN_SLOT_SHIFT),	\
 	[words] "i" (offsetof(struct kspan_slot, word)), [c] "r" ((u64)(c))
 
+/* As in rseq-x86_64.h: the result is not to be taken for an older one of its register's. */
+#define RSEQ_RESULT()	asm volatile("")
+
 static __always_inline void *rseq_pop(struct kspan_slotset *ss, u32 c)
 {
 	u64 a, p, w;
 	void *obj;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(miss)
 		 "ldr %[w], [%[p], %[words]]\n\t"
 		 "and %[obj], %[w], 0xffff\n\t"
 		 "ldr %[obj], [%[a], %[obj], lsl 3]\n\t"
@@ -64,6 +78,7 @@ static __always_inline void *rseq_pop(struct kspan_slotset *ss, u32 c)
 		 : RSEQ_INPUTS(ss, c)
 		 : "memory", "cc"
 		 : miss);
+	RSEQ_RESULT();
 	if (!obj)
 		__builtin_unreachable();
 	return obj;
@@ -76,7 +91,7 @@ static __always_inline bool rseq_push(struct kspan_slotset *ss, u32 c, void *obj
 	u64 a, p, w, t, l;
 	u64 lim = (slotset_is_heap0(ss) ? KSPAN_HEAP0_LIMITS : ss->limit_off) + 2ul * c;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(full)
 		 "ldr %[w], [%[p], %[words]]\n\t"
 		 "and %[t], %[w], 0xffff\n\t"
 		 "ldrh %w[l], [%[a], %[lim]]\n\t"
@@ -101,7 +116,7 @@ static inline u32 rseq_fill(struct kspan_slotset *ss, u32 c, void **objs, u64 n)
 {
 	u64 a, p, w, t, m, i, x;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(full)
 		 "ldr %[w], [%[p], %[words]]\n\t"
 		 "ands %[t], %[w], 0xffff\n\t"
 		 "csel %[t], %[base], %[t], eq\n\t"
@@ -126,6 +141,7 @@ static inline u32 rseq_fill(struct kspan_slotset *ss, u32 c, void **objs, u64 n)
 		   [base] "r" ((u64)ss->base[c]), [lim] "r" (ss->limit_off + 2ul * c)
 		 : "memory", "cc"
 		 : full);
+	RSEQ_RESULT();
 	return m;
 full:
 	return 0;
@@ -136,7 +152,7 @@ static inline u32 rseq_drain(struct kspan_slotset *ss, u32 c, void **objs, u64 n
 {
 	u64 a, p, w, t, m, i, x;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(empty)
 		 "ldr %[w], [%[p], %[words]]\n\t"
 		 "and %[t], %[w], 0xffff\n\t"
 		 "subs %[m], %[t], %[base]\n\t"
@@ -158,6 +174,7 @@ static inline u32 rseq_drain(struct kspan_slotset *ss, u32 c, void **objs, u64 n
 		   [base] "r" ((u64)ss->base[c])
 		 : "memory", "cc"
 		 : empty);
+	RSEQ_RESULT();
 	return m;
 empty:
 	return 0;
@@ -171,7 +188,7 @@ static inline void rseq_open(struct kspan_slotset *ss, u32 c, char *slots, size_
 {
 	u64 a, p, w;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(done)
 		 "sub %[w], %[a], %[slots]\n\t"
 		 "cmp %[w], %[nbytes]\n\t"
 		 "b.hs %l[done]\n\t"

@@ -7,7 +7,7 @@
  * instruction that changes the stack's word: a read-modify-write without lock
  * prefix, which an interrupt finds done or not begun. If the thread is preempted, moved or interrupted by a
  * signal between labels 1 and 2, the kernel resumes it at label 4, which
- * starts again at label 0; nothing has happened then that another thread
+ * as a rule starts again at label 0; nothing has happened then that another thread
  * could see but stores to entries above the top of a stack.
  *
  * kspan_rseq_cs and kspan_rseq_idx are offsets from the thread pointer: of
@@ -22,8 +22,15 @@
 extern ptrdiff_t kspan_rseq_cs KSPAN_HIDDEN;
 extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 
-/* The descriptor (label 3) and the way back (label 4), out of line. */
-#define RSEQ_TABLE							\
+/*
+ * How often a sequence was aborted: each 64th time it gives up, as if there had been
+ * nothing to pop or no room. For debuggers: who goes through one step by step is in
+ * the kernel after every instruction, and would never come to its end.
+ */
+extern u8 kspan_rseq_aborts KSPAN_HIDDEN;
+
+/* The descriptor (label 3) and the way back (label 4), out of line; @out: to give up. */
+#define RSEQ_TABLE(out)							\
 	".pushsection __rseq_cs, \"aw\"\n\t"				\
 	".balign 32\n"							\
 	"3:\t.long 0, 0\n\t"						\
@@ -33,12 +40,15 @@ extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 	/* ud1 with the signature as its displacement */		\
 	".byte 0x0f, 0xb9, 0x3d\n\t"					\
 	".long 0x53053053\n"						\
-	"4:\tjmp 0f\n\t"						\
+	"4:\tincb kspan_rseq_aborts(%%rip)\n\t"				\
+	"testb $63, kspan_rseq_aborts(%%rip)\n\t"			\
+	"jne 0f\n\t"							\
+	"jmp %l[" #out "]\n\t"						\
 	".popsection\n"
 
 /* From here on restartable; leaves the slot's address in %[a]. */
-#define RSEQ_ENTER							\
-	RSEQ_TABLE							\
+#define RSEQ_ENTER(out)							\
+	RSEQ_TABLE(out)							\
 	"0:\tmovq %[cs], %[a]\n\t"					\
 	"leaq 3b(%%rip), %[w]\n\t"					\
 	"movq %[w], %%fs:(%[a])\n"					\
@@ -52,12 +62,19 @@ extern ptrdiff_t kspan_rseq_idx KSPAN_HIDDEN;
 	[cur] "m" ((ss)->os.cur), [shift] "i" (KSPAN_SLOT_SHIFT),	\
 	[words] "i" (offsetof(struct kspan_slot, word))
 
+/*
+ * After a sequence whose result is used. GCC before 12.4 and 13.3 may take an older value of
+ * the result's register for it where the asm's end and the use are not kept apart (its bug
+ * 113921; Linux does the same in asm_goto_output()).
+ */
+#define RSEQ_RESULT()	asm volatile("")
+
 static __always_inline void *rseq_pop(struct kspan_slotset *ss, u32 c)
 {
 	u64 a;
 	void *obj;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(miss)
 		 "movzwl %c[words](%[a],%[c],8), %k[w]\n\t"
 		 "movq (%[a],%[w],8), %[w]\n\t"
 		 "testq %[w], %[w]\n\t"
@@ -68,6 +85,7 @@ static __always_inline void *rseq_pop(struct kspan_slotset *ss, u32 c)
 		 : RSEQ_INPUTS(ss), [c] "r" ((u64)c), [pop] "i" (KSPAN_SLOT_POP)
 		 : "memory", "cc"
 		 : miss);
+	RSEQ_RESULT();
 	if (!obj)
 		__builtin_unreachable();
 	return obj;
@@ -77,7 +95,7 @@ miss:
 
 /* A push whose limit stands at the operand @limit, @lim being its input. */
 #define RSEQ_PUSH(limit, lim)						\
-	asm volatile goto(RSEQ_ENTER						\
+	asm volatile goto(RSEQ_ENTER(full)					\
 		 "movzwl %c[words](%[a],%[c],8), %k[w]\n\t"		\
 		 "cmpw %w[w], " limit "\n\t"				\
 		 "jbe %l[full]\n\t"					\
@@ -120,7 +138,7 @@ static inline u32 rseq_fill(struct kspan_slotset *ss, u32 c, void **objs, u64 n)
 {
 	u64 a, w, t, m, i;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(full)
 		 "movq %c[words](%[a],%[c],8), %[w]\n\t"
 		 "movzwl %w[w], %k[t]\n\t"
 		 "testl %k[t], %k[t]\n\t"
@@ -146,6 +164,7 @@ static inline u32 rseq_fill(struct kspan_slotset *ss, u32 c, void **objs, u64 n)
 		   [base] "r" ((u32)ss->base[c]), [lim] "r" (ss->limit_off + 2ul * c)
 		 : "memory", "cc"
 		 : full);
+	RSEQ_RESULT();
 	return m;
 full:
 	return 0;
@@ -156,7 +175,7 @@ static inline u32 rseq_drain(struct kspan_slotset *ss, u32 c, void **objs, u64 n
 {
 	u64 a, w, t, m, i;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(empty)
 		 "movq %c[words](%[a],%[c],8), %[w]\n\t"
 		 "movzwl %w[w], %k[t]\n\t"
 		 "movl %k[t], %k[m]\n\t"
@@ -180,6 +199,7 @@ static inline u32 rseq_drain(struct kspan_slotset *ss, u32 c, void **objs, u64 n
 		   [base] "r" ((u64)ss->base[c])
 		 : "memory", "cc"
 		 : empty);
+	RSEQ_RESULT();
 	return m;
 empty:
 	return 0;
@@ -193,7 +213,7 @@ static inline void rseq_open(struct kspan_slotset *ss, u32 c, char *slots, size_
 {
 	u64 a, w;
 
-	asm volatile goto(RSEQ_ENTER
+	asm volatile goto(RSEQ_ENTER(done)
 		 "movq %[a], %[w]\n\t"
 		 "subq %[slots], %[w]\n\t"
 		 "cmpq %[nbytes], %[w]\n\t"

@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "port.h"
@@ -142,10 +143,13 @@ static u32 possible_cpus(void)
 /*
  * Where the sequences find the rseq area. Both are 0 until port_slots_start()
  * and no sequence may run before: it is a constructor, and libkspan-malloc,
- * which is called earlier, takes care (malloc_max).
+ * which is called earlier, takes care (table.max in malloc.c).
  */
 ptrdiff_t kspan_rseq_cs;
 ptrdiff_t kspan_rseq_idx;
+#ifdef RSEQ_ARCH
+u8 kspan_rseq_aborts;
+#endif
 
 /* For a process without rseq: a descriptor that no kernel sees, and index 0. */
 static __thread u64 dummy[2] TLS_IE;
@@ -620,28 +624,34 @@ struct kspan_slot *port_slotset_slot(struct kspan_slotset *ss, u32 i)
 
 /* Freeze and thaw */
 
-/* Every sequence that has read the old os.cur starts again. */
+/*
+ * Every sequence that has read the old os.cur starts again. An only thread is in none:
+ * what a signal interrupted was restarted with it. Not to ask the kernel then keeps a
+ * program alive that has locked itself up with the system calls of a simple one.
+ */
 static void rseq_restart_all(void)
 {
+	if (__libc_single_threaded)
+		return;
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) == 0)
 		return;
 	/* A child of fork() may have to register again. */
 	membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ);
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) == 0)
 		return;
-	port_report("membarrier() stopped working");
+	port_report("membarrier() is not allowed any more (seccomp?)");
 	abort();
 }
 
 static void threads_fence(void)
 {
 	__atomic_store_n(&port.ncpu, port.ncpu, __ATOMIC_SEQ_CST);
-	if (!port.membarrier || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
+	if (__libc_single_threaded || !port.membarrier || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
 		return;
 	membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
 		return;
-	port_report("membarrier() stopped working");
+	port_report("membarrier() is not allowed any more (seccomp?)");
 	abort();
 }
 
@@ -672,8 +682,8 @@ void port_slots_thaw(struct kspan_slotset *ss)
 {
 	/* what was changed in the slots is seen before they are */
 	if (!port.rseq)
-		__atomic_store_n(&ss->os.frozen, 0, __ATOMIC_SEQ_CST);
-	else if (!ss->os.nshut)
+		__atomic_store_n(&ss->os.frozen, ss->off, __ATOMIC_SEQ_CST);
+	else if (!ss->os.nshut && !ss->off)
 		port_store_release(&ss->os.cur, ss->os.slots);
 	port_mutex_unlock(&ss->os.freezer);
 }
@@ -704,9 +714,15 @@ void port_slots_unshut(struct kspan_slotset *ss)
 		return;
 	port_mutex_lock(&ss->os.freezer);
 	shut_here--;
-	if (!--ss->os.nshut && port.rseq)
+	if (!--ss->os.nshut && port.rseq && !ss->off)
 		port_store_release(&ss->os.cur, ss->os.slots);
 	port_mutex_unlock(&ss->os.freezer);
+}
+
+/* Whether this may be a vfork() child: not to have threads, which end with it. */
+bool port_slots_shut_here(void)
+{
+	return shut_here != 0;
 }
 
 /* The end of threads */
@@ -780,7 +796,7 @@ void port_slots_after_fork(void)
 
 	if (os->nshut && !shut_here) {
 		os->nshut = 0;
-		if (port.rseq)
+		if (port.rseq && !kspan_heap0.slots.off)
 			port_store(&os->cur, os->slots);
 	}
 	for (i = 0; i < MAX_SETS; i++)
