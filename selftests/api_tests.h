@@ -9,11 +9,13 @@
 #include <kspan.h>
 
 #ifdef __KERNEL__
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 #else
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #define noinline __attribute__((noinline))
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -25,6 +27,16 @@ static inline size_t hidden(size_t size)
 {
 	__asm__("" : "+r"(size));
 	return size;
+}
+
+/* Let others do what they have been asked to: an interrupt, another thread. */
+static inline void api_pause(void)
+{
+#ifdef __KERNEL__
+	usleep_range(1000, 2000);
+#else
+	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+#endif
 }
 
 /**

@@ -113,10 +113,33 @@ static void failures()
 	CHECK(handled == 3);
 }
 
+static void throwing_handler()
+{
+	handled++;
+	throw std::bad_alloc();
+}
+
+/* What the handler throws is no memory to the forms that do not throw. */
+static void failures_of_the_handler()
+{
+	const std::align_val_t align{64};
+
+	handled = 0;
+	std::set_new_handler(throwing_handler);
+	CHECK(throws([] { return ::operator new(too_much()); }));
+	CHECK(!hide(::operator new(too_much(), std::nothrow)));
+	CHECK(!hide(::operator new[](too_much(), std::nothrow)));
+	CHECK(!hide(::operator new(too_much(), align, std::nothrow)));
+	CHECK(!hide(::operator new[](too_much(), align, std::nothrow)));
+	CHECK(handled == 5);
+	std::set_new_handler(nullptr);
+}
+
 int main()
 {
 	forms();
 	functions();
 	failures();
+	failures_of_the_handler();
 	return wrong;
 }

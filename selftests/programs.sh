@@ -8,30 +8,13 @@
 #	selftests/programs.sh [NAME...]		(the names of the work_* below)
 
 cd "$(dirname "$0")/.." || exit 1
+. scripts/tap.sh
 top=$PWD
 out=$top/build/check/programs
 src=$out/src
 preload=$top/build/libkspan-malloc.so
-number=0 failed=0
 export LC_ALL=C PYTHONMALLOC=malloc PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 unset KSPAN_OPTIONS LD_PRELOAD GLIBC_TUNABLES MAKEFLAGS
-
-result()
-{
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number $2"
-	else
-		echo "not ok $number $2"
-		failed=1
-	fi
-}
-
-skip()
-{
-	number=$((number + 1))
-	echo "ok $number $1 # SKIP $2"
-}
 
 diagnose()
 {
@@ -216,6 +199,36 @@ work_lua5.4()
 		print(table.concat(s, " "))'
 }
 
+work_ruby()
+{
+	ruby -e '
+		s = 1; h = Hash.new { |t, k| t[k] = +"" }
+		150_000.times { |i| s = (s * 69069 + 1) % 4294967296; h[s % 5003] << s.to_s(36)
+			h[s % 5003] = h[s % 5003].reverse[0, 40] if h[s % 5003].size > 60 }
+		puts h.keys.sort.map { |k| "#{k} #{h[k]}" }
+		t = 4.times.map { |n| Thread.new { (1..20_000).map { |i| (i * n).to_s * (i % 5) }.join.sum } }
+		p t.map(&:value), 3 ** 5000, h.values.join.scan(/a[0-9]+z/).size
+		pid = fork { exit(Array.new(2000) { |i| "x" * i }.size == 2000 ? 3 : 4) }
+		Process.wait pid
+		p $?.exitstatus'
+}
+
+# Pigeons and holes: nothing to find, and much to try.
+work_z3()
+{
+	awk 'BEGIN { n = 8
+		print "(set-option :smt.random_seed 1)(set-option :sat.random_seed 1)"
+		for (p = 0; p <= n; p++) for (h = 0; h < n; h++) print "(declare-const x" p "_" h " Bool)"
+		for (p = 0; p <= n; p++) { s = ""; for (h = 0; h < n; h++) s = s " x" p "_" h; print "(assert (or" s "))" }
+		for (h = 0; h < n; h++) for (p = 0; p <= n; p++) for (q = p + 1; q <= n; q++)
+			print "(assert (not (and x" p "_" h " x" q "_" h ")))"
+		print "(check-sat)"
+		print "(reset)(declare-const a Int)(declare-const b Int)(declare-fun f (Int) Int)"
+		print "(assert (and (> a 3) (< (* a b) 100) (= (f a) (+ b 7)) (> (f (f b)) 9)))(check-sat)"
+	}' >pigeons.smt2
+	z3 pigeons.smt2
+}
+
 work_git()
 {
 	export GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000' \
@@ -325,13 +338,30 @@ same()
 # Is it kspan that serves the program? Its statistics say so.
 served()
 {
-	local dir=$out/served
+	local dir=$out/served status
 	command -v sqlite3 >/dev/null || { skip "kspan serves a program's malloc()" "no sqlite3 here"; return; }
 	run "$dir" sqlite3_short LD_PRELOAD="$preload" KSPAN_OPTIONS=stats_exit=1
 	grep -qE '^kspan: .*[1-9][0-9]* mallocs' "$dir/stderr"
-	local status=$?
+	status=$?
 	[ $status = 0 ] || diagnose "$dir/stderr"
 	result $status "kspan serves a program's malloc()"
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	LD_PRELOAD=$preload KSPAN_OPTIONS=stats_exit=1 ls "$src" >"$dir/stdout" 2>"$dir/stderr"
+	grep -qE '^kspan: .*[1-9][0-9]* mallocs' "$dir/stderr"
+	status=$?
+	[ $status = 0 ] || diagnose "$dir/stderr"
+	result $status "statistics of a program that closes its standard error (ls)"
+	# and whose number of ours is something else by then
+	LD_PRELOAD=$preload KSPAN_OPTIONS=stats_exit=1 python3 -c 'import os
+for fd in range(3, 1024):
+	try: os.close(fd)
+	except OSError: pass
+for fd in range(3, 1000): os.open("'"$dir"'/other", os.O_CREAT | os.O_RDWR)' 2>"$dir/stderr" </dev/null
+	grep -qE '^kspan: .*[1-9][0-9]* mallocs' "$dir/stderr" && [ -e "$dir/other" ] && [ ! -s "$dir/other" ]
+	status=$?
+	[ $status = 0 ] || diagnose "$dir/stderr"
+	result $status "statistics go into no file of the program's"
 }
 
 # A program that frees wrongly ends, with a report.
@@ -396,6 +426,8 @@ everything()
 	same xz "xz: threads"
 	same zstd "zstd: threads"
 	same lua5.4 "lua: strings"
+	same ruby "ruby: strings, threads, fork"
+	same z3 "z3: clauses and arithmetic"
 	same git "git: commit, repack, log, fsck"
 	same redis "redis-server: commands, a snapshot from a fork"
 	same sqlite3 "sqlite3 without rseq" GLIBC_TUNABLES=glibc.pthread.rseq=0

@@ -465,7 +465,7 @@ FIXTURE_VARIANT_ADD(alloc, user_checked) {
 FIXTURE_SETUP(alloc)
 {
 	testheap_prepare(&test, variant->kernel, TEST_SPACE);
-	test.config.checked = variant->checked;
+	test.config.debug.flags = variant->checked ? KSPAN_DEBUG_CHECK : 0;
 	testheap_start(&test);
 }
 
@@ -1008,7 +1008,7 @@ FIXTURE_VARIANT_ADD(refusal, kernel_checked) {
 FIXTURE_SETUP(refusal)
 {
 	testheap_prepare(&test, variant->kernel, TEST_SPACE);
-	test.config.checked = variant->checked;
+	test.config.debug.flags = variant->checked ? KSPAN_DEBUG_CHECK : 0;
 	test.config.stack_objs = 16;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -252,9 +253,14 @@ TEST(threads_come_and_go)
 {
 	static struct kspan_stats stats;
 	u64 settled = 0;
+	cpu_set_t one;
 	u32 i;
 
-	for (i = 0; i < 40; i++) {
+	/* another CPU would have a cache of its own to fill */
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (i = 0; i < 120; i++) {
 		pthread_t thread;
 		void *words;
 
@@ -393,6 +399,55 @@ TEST(fork_among_threads)
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
+	ASSERT_EQ(kspan_verify(), 0);
+}
+
+static struct kspan_cache *forked_cache;
+
+#define NCACHED		500
+
+/* Mostly in the locks of the cache: more at a time than a CPU's stack has. */
+static void swap_cached(void)
+{
+	void *objs[NCACHED];
+	u32 n = kspan_cache_alloc_bulk(forked_cache, GFP_KERNEL, NCACHED, objs);
+
+	kspan_cache_free_bulk(forked_cache, n, objs);
+	kspan_cache_shrink(forked_cache);
+}
+
+static void *swap_cached_until_told(void *arg)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		swap_cached();
+	return arg;
+}
+
+TEST(fork_among_threads_with_an_object_cache)
+{
+	pthread_t thread[2];
+	u32 i;
+
+	forked_cache = kspan_cache_create("forked", 128, 0, 0, NULL);
+	ASSERT_NE(NULL, forked_cache);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(pthread_create(&thread[i], NULL, swap_cached_until_told, NULL), 0);
+	for (i = 0; i < FORKS_WITH_THREADS; i++) {
+		pid_t pid = fork();
+
+		ASSERT_GE(pid, 0);
+		if (!pid) {
+			alarm(10);
+			swap_cached();
+			/* the other threads' objects are out for ever */
+			_exit(kspan_verify() ? 1 : 0);
+		}
+		ASSERT_EQ(child_status(pid), 0);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	ASSERT_EQ(kspan_cache_destroy(forked_cache), 0);
 	ASSERT_EQ(kspan_verify(), 0);
 }
 

@@ -148,6 +148,48 @@ TEST_F(cache, drain_empties_all)
 	ASSERT_EQ(0, heap_verify(heap));
 }
 
+/* What a stack once held goes, though the stack is used, a little, and others are not. */
+TEST_F(cache, what_nobody_comes_to_goes_with_an_epoch)
+{
+	u32 i, epoch, busy = stack_of(64), quiet = stack_of(1024);
+
+	for (i = 0; i < 20; i++) {
+		get_n(64, 100);
+		put_n(100);
+		get_n(1024, 20);
+		put_n(20);
+	}
+	ASSERT_LT(50, slot_count(&heap->slots, the_slot(), busy));
+	ASSERT_LT(5, slot_count(&heap->slots, the_slot(), quiet));
+	for (epoch = 0; epoch < 4; epoch++) {
+		for (i = 0; i < 10; i++)
+			put(heap, get(heap, 64));
+		heap_scavenge(heap);
+	}
+	ASSERT_GE(10, slot_count(&heap->slots, the_slot(), busy));
+	ASSERT_LT(0, slot_count(&heap->slots, the_slot(), busy));
+	ASSERT_EQ(0, slot_count(&heap->slots, the_slot(), quiet));
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+/* A stack of which all is used in an epoch keeps all. */
+TEST_F(cache, what_is_used_stays)
+{
+	u32 i;
+
+	for (i = 0; i < 20; i++) {
+		get_n(64, 100);
+		put_n(100);
+	}
+	for (i = 0; i < 4; i++) {
+		heap_scavenge(heap);
+		get_n(64, 100);
+		put_n(100);
+	}
+	heap_scavenge(heap);
+	ASSERT_EQ(100, slot_count(&heap->slots, the_slot(), stack_of(64)));
+}
+
 TEST_F(cache, bulk_takes_from_the_stack_first)
 {
 	struct kspan_central *central = heap_central(heap, stack_of(64), 0);
@@ -221,7 +263,7 @@ TEST_F(cache, remote_frees)
 		ASSERT_EQ(0, heap_verify(heap));
 	}
 	cache_drain(heap, &heap->slots);
-	ASSERT_EQ(0, heap->pages.ninuse);
+	ASSERT_EQ(0, heap->node0.pages.ninuse);
 }
 
 /* A checked heap has no caches: every free is known to its span at once. */
@@ -231,7 +273,7 @@ TEST(checked_heaps_cache_nothing)
 	u32 i;
 
 	testheap_prepare(&test, false, TEST_SPACE);
-	test.config.checked = true;
+	test.config.debug.flags = KSPAN_DEBUG_CHECK;
 	testheap_start(&test);
 	get_n(64, 100);
 	span = pagemap_span(heap, (uintptr_t)objs[0]);
@@ -243,7 +285,7 @@ TEST(checked_heaps_cache_nothing)
 	}
 	for (; i < 100; i++)
 		put(heap, objs[i]);
-	ASSERT_EQ(0, heap->pages.ninuse);
+	ASSERT_EQ(0, heap->node0.pages.ninuse);
 	testheap_end(&test);
 }
 
@@ -252,8 +294,13 @@ TEST(configurations_that_make_no_sense)
 	testheap_prepare(&test, false, TEST_SPACE);
 	test.config.stack_objs = 0;
 	ASSERT_EQ(-EINVAL, heap_init(heap, &test.config));
-	test.config.stack_objs = 401;
+	test.config.stack_objs = 65536;
 	ASSERT_EQ(-EINVAL, heap_init(heap, &test.config));
+	/* the stacks of all classes together are too long */
+	test.config.stack_objs = 1000;
+	test.config.stack_bytes = 8 * MIB;
+	ASSERT_EQ(-EINVAL, heap_init(heap, &test.config));
+	test.config.stack_bytes = 64 * KIB;
 	test.config.stack_objs = 10;
 	test.ts.src.grain = 12345;
 	ASSERT_EQ(-EINVAL, heap_init(heap, &test.config));

@@ -19,7 +19,7 @@ static struct kspan_central *the_central(void)
 
 static u32 take(u32 n)
 {
-	return central_take(the_central(), objs, n, GFP_KERNEL, 0);
+	return central_take(the_central(), objs, n, GFP_KERNEL);
 }
 
 static void give(void **from, u32 n)
@@ -34,7 +34,7 @@ static void take_all(u32 n)
 	u32 got = 0, took;
 
 	while (got < n) {
-		took = central_take(the_central(), objs + got, n - got, GFP_KERNEL, 0);
+		took = central_take(the_central(), objs + got, n - got, GFP_KERNEL);
 		must(took);
 		got += took;
 	}
@@ -62,14 +62,14 @@ TEST_F(central, batches_give_each_object_once)
 	ASSERT_EQ(0, the_central()->nspan);
 }
 
-TEST_F(central, a_batch_is_at_least_one_and_ascends)
+TEST_F(central, a_batch_is_at_least_one_and_descends)
 {
 	u32 i, n = take(10);
 
 	ASSERT_GE(n, 1);
 	ASSERT_LE(n, 10);
 	for (i = 1; i < n; i++)
-		ASSERT_LT(objs[i - 1], objs[i]);
+		ASSERT_GT(objs[i - 1], objs[i]);
 	give(objs, n);
 }
 
@@ -82,7 +82,7 @@ TEST_F(central, spans_are_used_up_before_there_is_a_new_one)
 	ASSERT_EQ(1, central->nspan);
 	ASSERT_TRUE(port_list_empty(&central->partial));
 	ASSERT_FALSE(port_list_empty(&central->full));
-	ASSERT_EQ(1, central_take(central, objs + per_span, 1, GFP_KERNEL, 0));
+	ASSERT_EQ(1, central_take(central, objs + per_span, 1, GFP_KERNEL));
 	ASSERT_EQ(2, central->nspan);
 	give(objs, per_span + 1);
 }
@@ -111,11 +111,11 @@ TEST_F(central, mixed_batches)
 	for (i = 0; i < n; i++) {
 		objs[i] = NULL;
 		ASSERT_EQ(1, central_take(heap_central(heap, 2 + random_below(&seed, 134), 0),
-					  &objs[i], 1, GFP_KERNEL, 0));
+					  &objs[i], 1, GFP_KERNEL));
 	}
 	ASSERT_EQ(0, heap_verify(heap));
 	give(objs, n);
-	ASSERT_EQ(0, heap->pages.ninuse);
+	ASSERT_EQ(0, heap->node0.pages.ninuse);
 }
 
 TEST_F(central, no_memory_is_no_object)
@@ -210,7 +210,7 @@ static void *churn(void *arg)
 	for (i = 0; i < test_rounds(20000); i++) {
 		if (n < 100)
 			n += central_take(the_central(), mine + n,
-					  1 + random_below(&seed, 60), GFP_KERNEL, 0);
+					  1 + random_below(&seed, 60), GFP_KERNEL);
 		if (n > 10) {
 			u32 k = 1 + random_below(&seed, n);
 
@@ -237,6 +237,123 @@ TEST_F_TIMEOUT(central, threads, 100)
 		pthread_join(thread[i], NULL);
 	ASSERT_EQ(0, the_central()->nout);
 	ASSERT_EQ(0, the_central()->nspan);
+}
+
+/* Spans that stay with no object out, as in the kernel: their classes, and a heap. */
+static void start_with_spares(size_t soft, size_t hard)
+{
+	testheap_end(&test);
+	testheap_prepare(&test, true, TEST_SPACE);
+	test.config.spares = true;
+	test.config.limit_soft = soft;
+	test.config.limit_hard = hard;
+	testheap_start(&test);
+}
+
+static size_t spare_bytes(void)
+{
+	return pages_to_bytes(heap->node0.spare_pages);
+}
+
+TEST_F(central, an_empty_span_stays_and_serves)
+{
+	struct kspan_central *central = the_central();
+	struct kspan_stats stats;
+	struct kspan_span *span;
+	void *before;
+
+	start_with_spares(0, 0);
+	take_all(central->nobjs);
+	before = objs[0];
+	span = pagemap_span(heap, (uintptr_t)before);
+	give(objs, central->nobjs);
+	ASSERT_EQ(span, pagemap_span(heap, (uintptr_t)before));
+	ASSERT_EQ(1, central->nspan);
+	ASSERT_EQ(span->npages, heap->node0.spare_pages);
+	heap_get_stats(heap, &stats);
+	ASSERT_EQ(0, stats.inuse_bytes);
+	ASSERT_LE(spare_bytes(), stats.idle_bytes);
+	put_wrong(before, KSPAN_DOUBLE_FREE, "double free");
+	take_all(1);
+	ASSERT_EQ(span, pagemap_span(heap, (uintptr_t)objs[0]));
+	ASSERT_EQ(0, spare_bytes());
+	give(objs, 1);
+	ASSERT_LT(0, heap_release_memory(heap));
+	ASSERT_EQ(0, spare_bytes());
+	ASSERT_EQ(0, central->nspan);
+}
+
+/* What has an object out is used first: then more spans become empty. */
+TEST_F(central, spare_spans_are_taken_last)
+{
+	struct kspan_central *central = the_central();
+	u32 n = central->nobjs;
+
+	start_with_spares(0, 0);
+	take_all(2 * n);
+	give(objs, n);
+	ASSERT_EQ(central->npages, heap->node0.spare_pages);
+	give(objs + n, 1);
+	ASSERT_EQ(1, central_take(central, objs, 1, GFP_KERNEL));
+	ASSERT_EQ(central->npages, heap->node0.spare_pages);
+	ASSERT_EQ(pagemap_span(heap, (uintptr_t)objs[n + 1]), pagemap_span(heap, (uintptr_t)objs[0]));
+	give(objs, 1);
+	give(objs + n + 1, n - 1);
+	ASSERT_EQ(2 * central->npages, heap->node0.spare_pages);
+}
+
+TEST_F(central, spare_spans_go_before_the_heap_grows)
+{
+	void *large[100];
+	u64 ngrow;
+	u32 n;
+
+	start_with_spares(0, 0);
+	take_all(ARRAY_SIZE(objs));
+	give(objs, ARRAY_SIZE(objs));
+	ASSERT_LT(200000, spare_bytes());
+	ngrow = heap->ngrow;
+	for (n = 0; spare_bytes(); n++) {
+		ASSERT_LT(n, ARRAY_SIZE(large));
+		large[n] = get(heap, 40000);
+		ASSERT_NE(NULL, large[n]);
+		ASSERT_EQ(ngrow, heap->ngrow);
+	}
+	ASSERT_EQ(0, heap_verify(heap));
+	while (n--)
+		put(heap, large[n]);
+}
+
+TEST_F(central, spare_spans_go_with_an_epoch)
+{
+	start_with_spares(0, 0);
+	take_all(ARRAY_SIZE(objs));
+	give(objs, ARRAY_SIZE(objs));
+	ASSERT_LT(0, spare_bytes());
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_EQ(0, spare_bytes());
+	ASSERT_LT(0, heap->node0.pages.nfree);
+	heap_scavenge(heap);
+	ASSERT_EQ(0, heap->node0.pages.nfree);
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+TEST_F(central, nothing_is_spare_with_a_limit_or_a_check)
+{
+	u32 i;
+
+	for (i = 0; i < 3; i++) {
+		start_with_spares(i == 0 ? GIB : 0, i == 1 ? GIB : 0);
+		if (i == 2) {
+			struct kspan_debug_config debug = { .flags = KSPAN_DEBUG_CHECK };
+
+			ASSERT_EQ(0, heap_set_debug(heap, &debug));
+		}
+		take_all(the_central()->nobjs);
+		give(objs, the_central()->nobjs);
+		ASSERT_EQ(0, spare_bytes());
+		ASSERT_EQ(0, the_central()->nspan);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -159,6 +159,40 @@ static int child_other_frees(void)
 	return stats.ndouble == 1 && !kspan_verify() ? 0 : 5;
 }
 
+static void construct(void *obj)
+{
+	memset(obj, 0x17, 200);
+}
+
+/*
+ * In a checked heap an object that is free is none: it has no size, cannot be
+ * reallocated in place or elsewhere, and is not written to.
+ */
+static int child_freed(void)
+{
+	struct kspan_cache *cache = kspan_cache_create("built", 200, 0, 0, construct);
+	/* the first of each stays, so that its span does */
+	char *stays = kspan_cache_alloc(cache, GFP_KERNEL);
+	char *built = kspan_cache_alloc(cache, GFP_KERNEL);
+	char *sized = kspan_alloc(100, GFP_KERNEL), *obj = kspan_alloc(100, GFP_KERNEL);
+	static struct kspan_stats stats;
+
+	if (!sized || !obj || !built || !stays)
+		return 2;
+	kspan_free(obj);
+	if (kspan_size(obj))
+		return 3;
+	if (kspan_realloc(obj, 90, GFP_KERNEL) || kspan_realloc(obj, 500, GFP_KERNEL))
+		return 4;
+	kspan_cache_free(cache, built);
+	kspan_free_sensitive(built);
+	if (kspan_cache_alloc(cache, GFP_KERNEL) != built || built[0] != 0x17)
+		return 5;
+	kspan_free_sized(sized, 5000);	/* reported, but no wrong free */
+	kspan_get_stats(&stats);
+	return stats.ndouble == 3 && !kspan_verify() ? 0 : 6;
+}
+
 /*
  * Each function that allocates, called from code with a place of its own. What
  * it gives is freed twice: the report must name that place, not one in kspan.
@@ -266,6 +300,8 @@ static int child_main(const char *action)
 		return child_sites();
 	if (!strcmp(action, "other"))
 		return child_other_frees();
+	if (!strcmp(action, "freed"))
+		return child_freed();
 	for (i = 0; i < ARRAY_SIZE(misuses); i++)
 		if (!strcmp(action, misuses[i].name))
 			return child_misuse(&misuses[i]);
@@ -380,6 +416,18 @@ TEST(other_frees)
 		EXPECT_EQ(child_reports(&child), 7)
 			TH_LOG("%s: %s", options[i], child.text);
 	}
+}
+
+TEST(freed_is_no_object)
+{
+	static struct child child;
+
+	child_run(&child, "freed", "checked=1,on_error=warn", NULL);
+	EXPECT_EQ(child.status, 0)
+		TH_LOG("%s", child.text);
+	EXPECT_EQ(child_reports(&child), 4)
+		TH_LOG("%s", child.text);
+	EXPECT_NE(strstr(child.text, "with size 5000, but the object has 112 bytes"), NULL);
 }
 
 /* The address that follows @word in @text. */

@@ -13,7 +13,7 @@ static void take_all(size_t size)
 {
 	u32 i;
 
-	fix_init(&fix, heap, size);
+	fix_init(&fix, heap, size, NULL);
 	for (i = 0; i < NOBJS; i++) {
 		objs[i] = fix_alloc(&fix, GFP_KERNEL);
 		must(objs[i]);
@@ -57,9 +57,38 @@ TEST_F(fixalloc, freed_objects_come_back_zeroed_before_new_memory)
 	ASSERT_EQ(before, test.ts.out);
 }
 
+/* Chunks without an object lose their memory, and serve again. */
+TEST_F(fixalloc, memory_under_free_objects_goes_back)
+{
+	size_t before, given;
+	u32 i, k;
+
+	take_all(512);
+	for (k = 0; k < 3; k++) {
+		before = test.ts.out;
+		/* the oldest stay, all over the first chunks */
+		for (i = 100; i < NOBJS; i++)
+			fix_free(&fix, objs[i]);
+		given = test.ts.src.release ? fix_trim(&fix) : 0;
+		if (test.ts.src.release)
+			ASSERT_LE(NOBJS * 512 / 2, given);
+		ASSERT_EQ(100, fix.ninuse);
+		for (i = 0; i < 100; i++)
+			ASSERT_TRUE(pattern_holds(objs[i], 512, 512, i));
+		for (i = 100; i < NOBJS; i++) {
+			objs[i] = fix_alloc(&fix, GFP_KERNEL);
+			ASSERT_TRUE(all_zero(objs[i], 512));
+			pattern_write(objs[i], 512, i);
+		}
+		for (i = 0; i < NOBJS; i++)
+			ASSERT_TRUE(pattern_holds(objs[i], 512, 512, i));
+		ASSERT_EQ(before, test.ts.out);
+	}
+}
+
 TEST_F(fixalloc, null_is_nothing)
 {
-	fix_init(&fix, heap, 64);
+	fix_init(&fix, heap, 64, NULL);
 	fix_free(&fix, NULL);
 	ASSERT_EQ(0, fix.ninuse);
 }
@@ -88,7 +117,7 @@ TEST_F(fixalloc, every_request_refused)
 {
 	u32 n = 0;
 
-	fix_init(&fix, heap, 512);
+	fix_init(&fix, heap, 512, NULL);
 	test.ts.fail_all = true;
 	ASSERT_EQ(NULL, fix_alloc(&fix, GFP_KERNEL));
 	ASSERT_EQ(0, fix.ninuse);
@@ -131,12 +160,60 @@ TEST_F(fixalloc, threads)
 	pthread_t thread[4];
 	u32 i;
 
-	fix_init(&fix, heap, 48);
+	fix_init(&fix, heap, 48, NULL);
 	for (i = 0; i < ARRAY_SIZE(thread); i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, churn, (void *)(uintptr_t)(i + 1)));
 	for (i = 0; i < ARRAY_SIZE(thread); i++)
 		pthread_join(thread[i], NULL);
 	ASSERT_EQ(0, fix.ninuse);
+}
+
+static bool enough;
+
+static void *take_more(void *arg)
+{
+	static u64 *mine[30000];
+	u32 i;
+
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
+		for (i = 0; i < ARRAY_SIZE(mine); i++) {
+			mine[i] = fix_alloc(&fix, GFP_KERNEL);
+			must(mine[i] && !*mine[i]);
+			*mine[i] = i + 1;
+		}
+		for (i = 0; i < ARRAY_SIZE(mine); i++) {
+			must(*mine[i] == i + 1);
+			fix_free(&fix, mine[i]);
+		}
+	}
+	return arg;
+}
+
+/*
+ * While one looks which chunks have no object, which takes a while with so many,
+ * others make more of them.
+ */
+TEST(chunks_come_while_others_go)
+{
+	static void *many[100000];
+	pthread_t thread;
+	u32 i, k;
+
+	testheap_init(&test, false);
+	fix_init(&fix, heap, 64, NULL);
+	__atomic_store_n(&enough, false, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, take_more, NULL));
+	for (k = 0; k < test_rounds(50); k++) {
+		for (i = 0; i < ARRAY_SIZE(many); i++)
+			many[i] = fix_alloc(&fix, GFP_KERNEL);
+		for (i = 0; i < ARRAY_SIZE(many); i++)
+			fix_free(&fix, many[i]);
+		fix_trim(&fix);
+	}
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, fix.ninuse);
+	testheap_end(&test);
 }
 
 TEST_HARNESS_MAIN

@@ -38,6 +38,25 @@ TEST_F(large, sizes)
 	}
 }
 
+TEST_F(large, only_its_start_is_the_object)
+{
+	char *obj = get(heap, 100 * KIB);
+
+	ASSERT_EQ(0, heap_size(heap, obj + 16));
+	ASSERT_EQ(0, heap_size(heap, obj + KSPAN_PAGE_SIZE));
+	put(heap, obj);
+}
+
+/* Nobody is charged where the source cannot do that. */
+TEST_F(large, charged_to_nobody)
+{
+	char *obj = heap_alloc(heap, 100 * KIB, false, GFP_KERNEL | __GFP_ACCOUNT, 0);
+
+	ASSERT_NE(NULL, obj);
+	ASSERT_FALSE(pagemap_span(heap, (uintptr_t)obj)->charged);
+	put(heap, obj);
+}
+
 TEST_F(large, alignment_up_to_and_above_an_arena)
 {
 	static const size_t sizes[] = { 100, 40000, 3 * MIB, 5 * MIB };
@@ -90,7 +109,7 @@ TEST_F(large, grows_and_shrinks_where_it_stands)
 	for (size = 100 * KIB; size <= 4 * MIB; size += 100 * KIB) {
 		same = heap_realloc(heap, obj, size, GFP_KERNEL, 0);
 		ASSERT_EQ(obj, same);
-		ASSERT_EQ(span, pagemap_span(heap, (uintptr_t)obj + size - 1));
+		ASSERT_EQ(span, pagemap_find(heap, (uintptr_t)obj + size - 1));
 		ASSERT_EQ(0, heap_verify(heap));
 	}
 	ASSERT_TRUE(pattern_holds(obj, 100 * KIB, 100 * KIB, 1));
@@ -98,9 +117,105 @@ TEST_F(large, grows_and_shrinks_where_it_stands)
 		same = heap_realloc(heap, obj, size, GFP_KERNEL, 0);
 		ASSERT_EQ(obj, same);
 		ASSERT_EQ(kspan_good_size(size), heap_size(heap, obj));
-		ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)obj + heap_size(heap, obj)));
+		ASSERT_EQ(NULL, pagemap_find(heap, (uintptr_t)obj + heap_size(heap, obj)));
 		ASSERT_EQ(0, heap_verify(heap));
 	}
+	put(heap, obj);
+}
+
+/* What realloc() makes longer has pages of its own before it is large. */
+/* A mapping of its own has whole arenas: in the last one there is room already. */
+TEST_F(large, a_huge_one_grows_within_its_last_arena)
+{
+	char *obj = get(heap, 9 * MIB);
+	struct kspan_span *span = pagemap_span(heap, (uintptr_t)obj);
+
+	ASSERT_TRUE(large_resize(heap, span, 10 * MIB));
+	ASSERT_EQ(10 * MIB, span->bytes);
+	ASSERT_EQ(12 * MIB, heap_size(heap, obj));
+	ASSERT_EQ(0, heap_verify(heap));
+	put(heap, obj);
+}
+
+TEST(mappings_longer_than_arenas)
+{
+	char *obj;
+
+	testheap_prepare(&test, false, TEST_SPACE);
+	test.ts.src.grain = 2 * KSPAN_ARENA_SIZE;
+	testheap_start(&test);
+	obj = get(heap, 9 * MIB);
+	ASSERT_EQ(16 * MIB, heap_size(heap, obj));
+	ASSERT_EQ(0, heap_verify(heap));
+	put(heap, obj);
+	testheap_end(&test);
+}
+
+/* One that moves, or stays as it is: also where the map has no memory for its new place. */
+TEST(a_mapping_that_moves)
+{
+	static char *objs[40];
+	const size_t size = 5 * MIB, more = 9 * MIB;
+	u32 i, nmoved = 0, nfailed = 0;
+
+	testheap_prepare(&test, false, TEST_SPACE);
+	test.ts.src.move = testsource_move;
+	testheap_start(&test);
+	for (i = 0; i < ARRAY_SIZE(objs); i++) {
+		struct kspan_span *span;
+		u64 nget;
+		size_t out;
+
+		objs[i] = get(heap, size);
+		pattern_write(objs[i], size, i);
+		span = pagemap_span(heap, (uintptr_t)objs[i]);
+		/* the pages are to be had, nothing else is */
+		nget = test.ts.nget;
+		out = test.ts.out;
+		test.ts.fail_from = nget + 2;
+		if (large_resize(heap, span, more)) {
+			nmoved++;
+			ASSERT_NE(objs[i], (char *)span->start);
+		} else {
+			nfailed++;
+			ASSERT_EQ(nget + 2, test.ts.nget);
+			ASSERT_EQ(out, test.ts.out);
+		}
+		test.ts.fail_from = 0;
+		objs[i] = (char *)span->start;
+		ASSERT_TRUE(pattern_holds(objs[i], size, size, i));
+		ASSERT_EQ(0, heap_verify(heap));
+	}
+	ASSERT_LT(0, nmoved);
+	ASSERT_LT(0, nfailed);
+	for (i = 0; i < ARRAY_SIZE(objs); i++)
+		put(heap, objs[i]);
+	testheap_end(&test);
+}
+
+TEST_F(large, what_grows_is_apart_early)
+{
+	u8 *obj = get(heap, 8 * KIB), *same;
+	struct kspan_span *span;
+	size_t size;
+
+	pattern_write(obj, 8 * KIB, 1);
+	obj = heap_realloc(heap, obj, 8 * KIB + 1, GFP_KERNEL, 0);
+	span = pagemap_span(heap, (uintptr_t)obj);
+	ASSERT_EQ(KSPAN_PC_LARGE, span->pclass);
+	ASSERT_EQ(16 * KIB, heap_size(heap, obj));
+	for (size = 16 * KIB; size <= 40 * KIB; size += 8 * KIB) {
+		same = heap_realloc(heap, obj, size, GFP_KERNEL, 0);
+		ASSERT_EQ(obj, same);
+		ASSERT_EQ(size, heap_size(heap, obj));
+	}
+	ASSERT_TRUE(pattern_holds(obj, 8 * KIB, 8 * KIB, 1));
+	ASSERT_EQ(0, heap_verify(heap));
+	/* what becomes shorter is as any other */
+	obj = heap_realloc(heap, obj, 9 * KIB, GFP_KERNEL, 0);
+	span = pagemap_span(heap, (uintptr_t)obj);
+	ASSERT_NE(KSPAN_PC_LARGE, span->pclass);
+	ASSERT_TRUE(pattern_holds(obj, 8 * KIB, 8 * KIB, 1));
 	put(heap, obj);
 }
 
@@ -259,6 +374,49 @@ TEST_F(large, counted)
 	heap_get_stats(heap, &stats);
 	ASSERT_EQ(stats.nlarge_malloc, stats.nlarge_free);
 	ASSERT_EQ(0, stats.large_bytes);
+}
+
+/* What is charged is the span's alone: it comes from the source and goes back there. */
+TEST(charged)
+{
+	static struct testheap t;
+	struct kspan_heap *heap = &t.heap;
+	struct kspan_stats stats;
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT;
+	size_t out;
+	char *obj, *other;
+
+	testheap_prepare(&t, true, TEST_SPACE);
+	t.ts.src.charges = true;
+	testheap_start(&t);
+	put(heap, get(heap, MIB));	/* free pages that will not do */
+	obj = heap_alloc(heap, 100000, false, gfp, 0);
+	put(heap, obj);			/* metadata is there */
+	out = t.ts.out - heap->meta_bytes;
+	obj = heap_alloc(heap, 100000, false, gfp | __GFP_ZERO, 0);
+	ASSERT_NE(NULL, obj);
+	ASSERT_EQ(out + pages_to_bytes(bytes_to_pages(100000)), t.ts.out - heap->meta_bytes);
+	ASSERT_TRUE(all_zero(obj, 100000));
+	pattern_write(obj, 100000, 1);
+	ASSERT_EQ(0, heap_verify(heap));
+	/* longer or shorter elsewhere only */
+	other = heap_realloc(heap, obj, 300000, gfp, 0);
+	ASSERT_NE(obj, other);
+	ASSERT_TRUE(pattern_holds(other, 100000, 100000, 1));
+	ASSERT_EQ(out + pages_to_bytes(bytes_to_pages(300000)), t.ts.out - heap->meta_bytes);
+	obj = heap_realloc(heap, other, 50000, gfp, 0);
+	ASSERT_EQ(out + pages_to_bytes(bytes_to_pages(50000)), t.ts.out - heap->meta_bytes);
+	ASSERT_TRUE(pattern_holds(obj, 50000, 100000, 1));
+	heap_get_stats(heap, &stats);
+	ASSERT_EQ(1, stats.nlarge_malloc - stats.nlarge_free);
+	heap_free_nolock(heap, obj, 0);
+	heap_catch_up(heap);
+	ASSERT_EQ(out, t.ts.out - heap->meta_bytes);
+	/* small ones are not */
+	put(heap, heap_alloc(heap, 100, false, gfp, 0));
+	testsource_fail_nth(&t.ts, 1);
+	ASSERT_EQ(NULL, heap_alloc(heap, 100000, false, gfp, 0));
+	testheap_end(&t);
 }
 
 TEST_HARNESS_MAIN

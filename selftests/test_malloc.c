@@ -6,6 +6,7 @@
  */
 #include "kselftest_harness.h"
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,36 +15,15 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <kspan.h>
+#include "again.h"
+#include "malloc_test.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED	1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED	1
-#endif
-#endif
-
-#ifdef SANITIZED
-
-TEST(malloc_is_the_sanitizers_here)
-{
-	SKIP(return, "a sanitizer brings its own malloc()");
-}
-
-#else
-
-#define AGAIN	"KSPAN_TEST_MALLOC_AGAIN"
+#if !SANITIZED
 
 /* C23's, which the headers here may be older than. */
 void free_sized(void *p, size_t size);
 void free_aligned_sized(void *p, size_t align, size_t size);
-
-/* What the compiler knows of malloc() must not make it drop calls. */
-static void *hide(void *p)
-{
-	__asm__ volatile("" : "+r" (p) : : "memory");
-	return p;
-}
 
 /* Calls that the compiler cannot recognise, for what it would warn of. */
 static void any_free(void *p)
@@ -74,29 +54,6 @@ static size_t hide_size(size_t n)
 {
 	__asm__ volatile("" : "+r" (n));
 	return n;
-}
-
-static uint32_t next(uint32_t *seed)
-{
-	*seed = *seed * 1103515245 + 12345;
-	return *seed >> 12;
-}
-
-/* Contents that tell one object from another. */
-static void paint(void *p, size_t n)
-{
-	memset(p, (uintptr_t)p >> 4 ^ n, n);
-}
-
-static int is_painted(const void *p, size_t n)
-{
-	const unsigned char *s = p, want = (uintptr_t)p >> 4 ^ n;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (s[i] != want)
-			return 0;
-	return 1;
 }
 
 TEST(this_is_kspan)
@@ -226,6 +183,31 @@ TEST(realloc_keeps_contents)
 	free(p);
 }
 
+/* kspan_alloc() aligns to what divides the size; realloc() as malloc() does. */
+TEST(realloc_aligns_what_kspan_alloc_did_not)
+{
+	unsigned char *p[8];
+	size_t want, i, k;
+
+	for (want = 1; want <= 40; want++) {
+		for (i = 0; i < 8; i++) {
+			p[i] = kspan_alloc(24, GFP_KERNEL);
+			ASSERT_NE(NULL, p[i]);
+			memset(p[i], i + 1, 24);
+		}
+		for (i = 0; i < 8; i++) {
+			p[i] = realloc(p[i], want);
+			ASSERT_NE(NULL, p[i]);
+			ASSERT_EQ(0, (uintptr_t)p[i] % (want > 8 ? 16 : 8));
+			ASSERT_LE(want, malloc_usable_size(p[i]));
+			for (k = 0; k < want && k < 24; k++)
+				ASSERT_EQ(i + 1, p[i][k]);
+		}
+		for (i = 0; i < 8; i++)
+			free(p[i]);
+	}
+}
+
 TEST(alignments)
 {
 	size_t align, size;
@@ -332,6 +314,35 @@ TEST(mallinfo_adds_up)
 	narrow = mallinfo();
 #pragma GCC diagnostic pop
 	ASSERT_EQ(narrow.arena, after.arena);
+}
+
+static void *ask_all(void *arg)
+{
+	struct mallinfo2 *info = arg;
+	FILE *fp = fopen("/dev/null", "w");
+
+	*info = mallinfo2();
+	if (fp && !malloc_info(0, fp))
+		fclose(fp);
+	malloc_trim(0);
+	return arg;
+}
+
+/* The least that POSIX lets a thread have is enough. */
+TEST(a_small_stack_is_enough)
+{
+	struct mallinfo2 info = { };
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *ret = NULL;
+
+	ASSERT_EQ(0, pthread_attr_init(&attr));
+	ASSERT_EQ(0, pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN));
+	ASSERT_EQ(0, pthread_create(&thread, &attr, ask_all, &info));
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	ASSERT_EQ(&info, ret);
+	ASSERT_LT(0, info.uordblks);
+	pthread_attr_destroy(&attr);
 }
 
 TEST(mallopt_says_what_it_takes)
@@ -650,25 +661,8 @@ FIXTURE_TEARDOWN(again) { }
 
 TEST_F_TIMEOUT(again, without_rseq, 200)
 {
-	int status;
-	pid_t pid;
-
-	if (getenv(AGAIN))
-		return;
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
-		setenv(AGAIN, "1", 1);
-		if (!freopen("/dev/null", "w", stdout))
-			_exit(2);
-		execl("/proc/self/exe", "test_malloc", NULL);
-		_exit(3);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status) {
-		TH_LOG("failed without rseq; see GLIBC_TUNABLES=glibc.pthread.rseq=0 %s=1", AGAIN);
-	}
+	if (!is_again())
+		ASSERT_EQ(0, run_again());
 }
 
 /* Before the harness looks at the arguments. */

@@ -115,7 +115,7 @@ TEST_F(huge, shrinks_where_it_is)
 		ASSERT_EQ(p, q);
 		ASSERT_TRUE(is_marked(p, size));
 		ASSERT_GT(size + 4 * MIB, heap_size(heap, p));
-		ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)p + heap_size(heap, p)));
+		ASSERT_EQ(NULL, pagemap_find(heap, (uintptr_t)p + heap_size(heap, p)));
 		ASSERT_EQ(0, heap_verify(heap));
 	}
 	p = resize(heap, p, MIB);

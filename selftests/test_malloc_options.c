@@ -7,38 +7,14 @@
 #include "kselftest_harness.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include "child.h"
+#include "malloc_test.h"
 #include "port.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED	1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED	1
-#endif
-#endif
-
-#ifdef SANITIZED
-
-static int child_main(const char *action)
-{
-	return 0;
-}
-
-TEST(malloc_is_the_sanitizers_here)
-{
-	SKIP(return, "a sanitizer brings its own malloc()");
-}
-
-#else
-
-static void *hide(void *p)
-{
-	__asm__ volatile("" : "+r" (p) : : "memory");
-	return p;
-}
+#if !SANITIZED
 
 /* In the child */
 
@@ -59,6 +35,7 @@ static int child_fill(unsigned char at_malloc, bool junk, unsigned char at_free)
 	static const size_t sizes[] = { 1, 16, 100, 1000, 8000 };
 	size_t i;
 
+	free(hide(NULL));	/* nothing to fill: once memset() was given NULL */
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		size_t n = sizes[i];
 		char *stay = hide(malloc(n)), *p = hide(malloc(n)), *q;
@@ -87,6 +64,43 @@ static int child_fill(unsigned char at_malloc, bool junk, unsigned char at_free)
 		free(stay);
 	}
 	return heap_verify(&kspan_heap0) ? 8 : 0;
+}
+
+/* Writes to a freed object; then it, and whatever else is free, is handed out. */
+static int child_use_after_free(size_t at)
+{
+	char *stay = hide(malloc(100)), *p = hide(malloc(100)), *q = p;
+	unsigned int i;
+
+	free(hide(p));
+	*(volatile char *)hide(q + at) = 'x';
+	for (i = 0; i < 100; i++)
+		hide(malloc(100));
+	free(stay);
+	return kspan_heap0.checked ? 0 : 2;
+}
+
+/* A program that does nothing wrong is told nothing: sizes, realloc, calloc, release. */
+static int child_innocent(void)
+{
+	static void *p[500];
+	unsigned int i, round;
+
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < ARRAY_SIZE(p); i++) {
+			size_t n = 1 + (i * 7919 + round * 104729) % (i % 50 ? 3000 : 300000);
+
+			p[i] = i % 3 ? hide(malloc(n)) : hide(calloc(1, n));
+			memset(p[i], 'y', n);
+			if (i % 5 == 0)
+				p[i] = hide(realloc(p[i], 2 * n));
+		}
+		for (i = 0; i < ARRAY_SIZE(p); i++)
+			free(p[i]);
+		if (round % 4 == 0)
+			malloc_trim(0);
+	}
+	return 0;
 }
 
 /* Whether the mapping that @p lies in has the flag; -1: not found. */
@@ -119,6 +133,10 @@ static int child_main(const char *action)
 		return child_fill(0, false, 0);
 	if (!strcmp(action, "junk and zero"))
 		return child_fill(0xa5, true, 0);
+	if (!strcmp(action, "use after free"))
+		return child_use_after_free(17);
+	if (!strcmp(action, "innocent"))
+		return child_innocent();
 	if (!strcmp(action, "thp always"))
 		return vm_flag(p, " hg") == 1 ? 0 : 2;
 	if (!strcmp(action, "thp never"))
@@ -140,6 +158,9 @@ TEST(each)
 		{ "junk", "zero=on_free,zero=0,junk=1" },
 		{ "zero", "zero=on_free" },
 		{ "junk and zero", "zero=on_free,junk=1" },
+		{ "innocent", "poison=1" },
+		{ "innocent", "poison=1,zero=on_free" },
+		{ "use after free", "poison=1,on_error=warn" },
 		{ "thp default", "" },
 		{ "thp default", "thp=always,thp=default" },
 		{ "thp never", "thp=never" },
@@ -154,6 +175,22 @@ TEST(each)
 		EXPECT_EQ(0, child.status)
 			TH_LOG("%s: %d %s", run[i][1], child.status, child.text);
 	}
+}
+
+TEST(use_after_free_is_reported)
+{
+	child_run(&child, "use after free", "poison=1", NULL);
+	EXPECT_EQ(1000 + 6, child.status);
+	EXPECT_NE(NULL, strstr(child.text, "kspan: write after free: "))
+		TH_LOG("%s", child.text);
+	EXPECT_NE(NULL, strstr(child.text, ", byte 17 is 0x78 and not 0x6b, 1 such bytes"))
+		TH_LOG("%s", child.text);
+	child_run(&child, "use after free", "junk=1", NULL);
+	EXPECT_EQ(0, child.status);
+	EXPECT_EQ(0, child_reports(&child));
+	child_run(&child, "innocent", "poison=1", NULL);
+	EXPECT_EQ(0, child_reports(&child))
+		TH_LOG("%s", child.text);
 }
 
 /* A tree of control groups in a directory of its own. */

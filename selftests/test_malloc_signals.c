@@ -14,57 +14,15 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "again.h"
+#include "malloc_test.h"
 #include "port.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED	1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED	1
-#endif
-#endif
+#if !SANITIZED
 
-#ifdef SANITIZED
-
-TEST(malloc_is_the_sanitizers_here)
-{
-	SKIP(return, "a sanitizer brings its own malloc()");
-}
-
-#else
-
-#define AGAIN		"KSPAN_TEST_MALLOC_SIGNALS_AGAIN"
 #define NTHREADS	4
 #define NSIGNALS	20000
 #define NKEPT		64
-
-static u32 next(u32 *seed)
-{
-	*seed = *seed * 1103515245 + 12345;
-	return *seed >> 12;
-}
-
-static void *hide(void *p)
-{
-	__asm__ volatile("" : "+r" (p) : : "memory");
-	return p;
-}
-
-static void paint(void *p, size_t n)
-{
-	memset(p, (uintptr_t)p >> 4 ^ n, n);
-}
-
-static bool is_painted(const void *p, size_t n)
-{
-	const unsigned char *s = p, want = (uintptr_t)p >> 4 ^ n;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (s[i] != want)
-			return false;
-	return true;
-}
 
 static size_t odd_size(u32 *seed)
 {
@@ -162,14 +120,14 @@ static void interrupt_holding(port_lock_t *lock)
 TEST(each_lock)
 {
 	struct kspan_heap *heap = &kspan_heap0;
-	u64 nalloc = malloc_nested.nalloc;
+	u64 nalloc = malloc_nested.nalloc, ndeferred = heap->ndeferred;
 	u32 i;
 
 	free(hide(malloc(1)));
 	for (i = 0; i < KSPAN_NR_STACKS; i += 7)
-		interrupt_holding(&heap->central[0][i].lock);
+		interrupt_holding(&heap->node0.central[i].lock);
 	for (i = 0; i < KSPAN_NR_FIX; i++)
-		interrupt_holding(&heap->fix[i].lock);
+		interrupt_holding(heap->fix[i].lock);
 	interrupt_holding(&heap->lock);
 	interrupt_holding(&heap->slots.os.lock);
 	interrupt_holding(&port_start_lock.lock);
@@ -182,8 +140,7 @@ TEST(each_lock)
 	ASSERT_EQ(0, nwrong);
 	ASSERT_LT(nalloc, malloc_nested.nalloc);
 	ASSERT_EQ(malloc_nested.nalloc, malloc_nested.nfree);
-	ASSERT_LT(0, malloc_nested.ndeferred);
-	ASSERT_EQ(0, malloc_nested.nlost);
+	ASSERT_LT(ndeferred, heap->ndeferred);
 	ASSERT_EQ(0, heap_verify(heap));
 }
 
@@ -220,8 +177,8 @@ TEST(fork_in_a_handler)
 	ASSERT_EQ(0, nwrong);
 }
 
-/* More than the array holds: lost, counted, and no harm done. */
-static void *crowd[400];
+/* However many: none is lost. */
+static void *crowd[4000];
 
 static void free_crowd(int sig)
 {
@@ -232,26 +189,33 @@ static void free_crowd(int sig)
 		free(crowd[i]);
 }
 
-TEST(what_there_is_no_room_for_is_lost)
+static u64 nlive(void)
+{
+	static struct kspan_stats stats;
+
+	heap_get_stats(&kspan_heap0, &stats);
+	return stats.nmalloc - stats.nfree;
+}
+
+TEST(a_crowd_is_put_off)
 {
 	struct sigaction act = { .sa_handler = free_crowd };
-	u64 put = malloc_nested.ndeferred, lost = malloc_nested.nlost;
+	u64 put = kspan_heap0.ndeferred, before = nlive();
 	unsigned long flags;
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(crowd); i++)
-		crowd[i] = hide(malloc(100000));
+		crowd[i] = hide(malloc(i % 2 ? 100 : 50000));
 	sigaction(SIGUSR1, &act, NULL);
 	alarm(20);
 	flags = port_lock(&kspan_heap0.lock);
 	raise(SIGUSR1);
 	port_unlock(&kspan_heap0.lock, flags);
 	alarm(0);
-	put = malloc_nested.ndeferred - put;
-	lost = malloc_nested.nlost - lost;
-	ASSERT_EQ(ARRAY_SIZE(crowd), put + lost);
-	ASSERT_LT(0, lost);
-	free(hide(malloc(100000)));
+	/* the large ones at least */
+	ASSERT_LE(ARRAY_SIZE(crowd) / 2, kspan_heap0.ndeferred - put);
+	/* a thread of the heap's own may have come up meanwhile, with what it needs */
+	ASSERT_GE(before + 16, nlive());
 	ASSERT_EQ(0, heap_verify(&kspan_heap0));
 }
 
@@ -343,10 +307,13 @@ static void send_signals(pthread_t *thread)
 {
 	u32 i;
 
-	for (i = 0; __atomic_load_n(&nfinished, __ATOMIC_ACQUIRE) < NTHREADS; i++) {
+	for (i = 0; __atomic_load_n(&nhandled, __ATOMIC_RELAXED) < NSIGNALS; i++) {
 		pthread_kill(thread[i % NTHREADS], SIGUSR2);
 		usleep(i % 8 ? 0 : 50);
 	}
+	/* On a slow machine more of them would keep the threads from ever ending. */
+	while (__atomic_load_n(&nfinished, __ATOMIC_ACQUIRE) < NTHREADS)
+		usleep(1000);
 	__atomic_add_fetch(&nfinished, 1, __ATOMIC_RELEASE);
 }
 
@@ -365,10 +332,9 @@ TEST(handlers_of_busy_threads)
 	for (i = 0; i < NKEPT; i++)
 		painted_free(hand_over[i]);
 	free(hide(malloc(100000)));
-	TH_LOG("%u handlers; %llu objects from the region, %llu frees put off, %llu lost",
-	       nhandled, (unsigned long long)malloc_nested.nalloc,
-	       (unsigned long long)malloc_nested.ndeferred,
-	       (unsigned long long)malloc_nested.nlost);
+	TH_LOG("%u handlers; %llu objects from the region, %llu frees put off", nhandled,
+	       (unsigned long long)malloc_nested.nalloc,
+	       (unsigned long long)kspan_heap0.ndeferred);
 	ASSERT_EQ(0, nwrong);
 	ASSERT_EQ(malloc_nested.nalloc, malloc_nested.nfree);
 	ASSERT_EQ(0, heap_verify(&kspan_heap0));
@@ -380,25 +346,8 @@ FIXTURE_TEARDOWN(again) { }
 
 TEST_F_TIMEOUT(again, without_rseq, 200)
 {
-	int status;
-	pid_t pid;
-
-	if (getenv(AGAIN))
-		return;
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
-		setenv(AGAIN, "1", 1);
-		if (!freopen("/dev/null", "w", stdout))
-			_exit(2);
-		execl("/proc/self/exe", "test_malloc_signals", NULL);
-		_exit(3);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status) {
-		TH_LOG("failed without rseq; see GLIBC_TUNABLES=glibc.pthread.rseq=0 %s=1", AGAIN);
-	}
+	if (!is_again())
+		ASSERT_EQ(0, run_again());
 }
 
 #endif /* !SANITIZED */

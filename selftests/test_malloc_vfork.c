@@ -14,24 +14,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "malloc_test.h"
 #include "port.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED	1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED	1
-#endif
-#endif
-
-#ifdef SANITIZED
-
-TEST(malloc_is_the_sanitizers_here)
-{
-	SKIP(return, "a sanitizer brings its own malloc()");
-}
-
-#else
+#if !SANITIZED
 
 #define NTHREADS	4
 #define NCHILDREN	200

@@ -68,7 +68,7 @@ TEST_F(objcache, geometries)
 			ASSERT_EQ(0, info_of(0).nlive);
 			ASSERT_EQ(0, cache_destroy(cache));
 		}
-	ASSERT_EQ(0, heap->pages.ninuse);
+	ASSERT_EQ(0, heap->node0.pages.ninuse);
 }
 
 TEST_F(objcache, what_cannot_be)

@@ -105,6 +105,7 @@ TEST(legal)
 		"limit_hard=2T", "limit_soft=1G,limit_hard=1G", "limit_soft=2G,limit_hard=0",
 		"cache=0", "cache=1M", "cache=4K", "epoch_ms=0", "epoch_ms=1",
 		"epoch_ms=86400000", "thp=default", "thp=always", "thp=never", "junk=0", "junk=1",
+		"poison=0", "poison=1",
 		"zero=0", "zero=on_free", "background=0", "background=1",
 		"checked=0,checked=1", "checked=1,on_error=warn,epoch_ms=10",
 	};

@@ -14,7 +14,7 @@
  */
 static struct testheap test;
 static struct kspan_heap *const heap = &test.heap;
-static struct kspan_pages *const pages = &test.heap.pages;
+static struct kspan_pages *const pages = &test.heap.node0.pages;
 static struct kspan_arena arenas[NARENAS];
 static u8 model[NPAGES];	/* 1: free */
 
@@ -35,7 +35,7 @@ static bool insert(u32 i)
 	unsigned long flags;
 	bool ok;
 
-	must(pages_reserve(heap, GFP_KERNEL));
+	must(pages_reserve(heap, pages, GFP_KERNEL));
 	arenas[i].base = BASE + i * KSPAN_ARENA_SIZE;
 	flags = port_lock(&heap->lock);
 	ok = pages_insert_arena(pages, &arenas[i]);
@@ -85,7 +85,7 @@ static u32 take(u32 npages, u32 align)
 	uintptr_t addr;
 	bool dirty;
 
-	addr = pages_alloc(pages, npages, align, -1, &dirty);
+	addr = pages_alloc(pages, npages, align, &dirty);
 	port_unlock(&heap->lock, flags);
 	if (!addr) {
 		must(expected == NPAGES);
@@ -215,11 +215,11 @@ TEST_F(pagealloc, dirt_is_remembered_page_by_page)
 	give(10, 1, true);
 	give(11, 10, false);
 	flags = port_lock(&heap->lock);
-	pages_alloc(pages, 10, 1, -1, &dirty);
+	pages_alloc(pages, 10, 1, &dirty);
 	ASSERT_FALSE(dirty);
-	pages_alloc(pages, 5, 1, -1, &dirty);
+	pages_alloc(pages, 5, 1, &dirty);
 	ASSERT_TRUE(dirty);
-	pages_alloc(pages, 6, 1, -1, &dirty);
+	pages_alloc(pages, 6, 1, &dirty);
 	ASSERT_FALSE(dirty);
 	port_unlock(&heap->lock, flags);
 	memset(model, 0, sizeof(model));
@@ -303,12 +303,12 @@ TEST_F(pagealloc, idle_pages_leave_and_come_back)
 	give(KSPAN_ARENA_PAGES + 7, 30, true);
 	flags = port_lock(&heap->lock);
 	/* nothing was idle for an epoch yet */
-	ASSERT_EQ(0, pages_take_idle(pages, &cursor, false, &addr));
+	ASSERT_EQ(0, pages_take_idle(pages, &cursor, false, ~0u, &addr));
 	ASSERT_TRUE(pages_age(pages));
-	pages_alloc(pages, 10, 1, -1, &dirty);
+	pages_alloc(pages, 10, 1, &dirty);
 	ASSERT_TRUE(dirty);
 	cursor = 0;
-	while ((n = pages_take_idle(pages, &cursor, false, &addr))) {
+	while ((n = pages_take_idle(pages, &cursor, false, ~0u, &addr))) {
 		ASSERT_EQ(n, pages->nmoving);
 		ASSERT_NE(0, page_at(addr));
 		pages->nmoving -= n;
@@ -319,11 +319,11 @@ TEST_F(pagealloc, idle_pages_leave_and_come_back)
 	ASSERT_EQ(0, pages->nmoving);
 	ASSERT_EQ(120, pages->nreleased);
 	ASSERT_FALSE(pages_age(pages));
-	pages_alloc(pages, 90, 1, -1, &dirty);
+	pages_alloc(pages, 90, 1, &dirty);
 	ASSERT_FALSE(dirty);
 	ASSERT_EQ(30, pages->nreleased);
 	cursor = 0;
-	ASSERT_EQ(0, pages_take_idle(pages, &cursor, true, &addr));
+	ASSERT_EQ(0, pages_take_idle(pages, &cursor, true, ~0u, &addr));
 	port_unlock(&heap->lock, flags);
 }
 
@@ -332,11 +332,11 @@ TEST_F(pagealloc, no_memory_for_the_summaries)
 	u32 i, n = 0;
 
 	test.ts.fail_all = true;
-	ASSERT_FALSE(pages_reserve(heap, GFP_KERNEL));
+	ASSERT_FALSE(pages_reserve(heap, pages, GFP_KERNEL));
 	test.ts.fail_all = false;
 	test.ts.fail_percent = 60;
 	for (i = 0; i < NARENAS; ) {
-		if (!pages_reserve(heap, GFP_KERNEL)) {
+		if (!pages_reserve(heap, pages, GFP_KERNEL)) {
 			n++;
 			continue;
 		}

@@ -76,16 +76,18 @@ static void check_around(char *obj, u32 npages)
 	for (i = 0; i < npages; i++) {
 		uintptr_t addr = (uintptr_t)obj + pages_to_bytes(i);
 
-		must(pagemap_span(heap, addr) == span);
-		must(pagemap_span(heap, addr + KSPAN_PAGE_SIZE - 1) == span);
-		must(pagemap_arena(heap, addr)->pclass[addr_to_page(addr)] == KSPAN_PC_LARGE);
+		must(pagemap_find(heap, addr) == span);
+		must(pagemap_find(heap, addr + KSPAN_PAGE_SIZE - 1) == span);
+		must(pagemap_arena(heap, addr)->pclass[addr_to_page(addr)] ==
+		     (i ? KSPAN_PC_NONE : KSPAN_PC_LARGE));
 	}
-	must(pagemap_span(heap, (uintptr_t)obj - 1) != span);
-	must(pagemap_span(heap, (uintptr_t)obj + pages_to_bytes(npages)) != span);
+	must(pagemap_find(heap, (uintptr_t)obj - 1) != span);
+	must(pagemap_find(heap, (uintptr_t)obj + pages_to_bytes(npages)) != span);
 }
 
 TEST_F(pagemap, knows_nothing_else)
 {
+	void *obj = get(heap, 64);	/* so that there is metadata */
 	int on_stack;
 
 	ASSERT_EQ(NULL, pagemap_span(heap, 0));
@@ -94,7 +96,8 @@ TEST_F(pagemap, knows_nothing_else)
 	ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)1 << 63));
 	ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)&on_stack));
 	ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)heap));
-	ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)heap->central));
+	ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)heap->regions));
+	put(heap, obj);
 }
 
 /* The table grows upwards, downwards, and both at once. */
@@ -112,8 +115,9 @@ static void far_apart(const u32 *where, u32 n)
 	}
 	for (i = 0; i < n; i++)
 		put(heap, objs[i]);
+	warm_flush(heap);
 	for (i = 0; i < n; i++)
-		must(!pagemap_span(heap, (uintptr_t)objs[i]));
+		must(!pagemap_find(heap, (uintptr_t)objs[i]));
 }
 
 TEST_F(pagemap, grows_upwards)
@@ -215,11 +219,11 @@ TEST_F(pagemap, huge_spans)
 
 		ASSERT_NE(NULL, obj);
 		for (off = 0; off < sizes[i]; off += KSPAN_PAGE_SIZE)
-			ASSERT_EQ(span, pagemap_span(heap, (uintptr_t)obj + off));
+			ASSERT_EQ(span, pagemap_find(heap, (uintptr_t)obj + off));
 		ASSERT_EQ(0, heap_verify(heap));
 		put(heap, obj);
 		for (off = 0; off < sizes[i]; off += KSPAN_PAGE_SIZE)
-			ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)obj + off));
+			ASSERT_EQ(NULL, pagemap_find(heap, (uintptr_t)obj + off));
 		ASSERT_EQ(0, heap_verify(heap));
 	}
 }

@@ -16,6 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <kspan/heap.h>
+#if RSEQ_ARCH
+#include "rseq_break.h"
+#endif
 
 #define NSTACKS		3
 #define STACK_MAX	60
@@ -246,6 +249,7 @@ static void unmark(void *obj)
 struct hands {
 	void *obj[NTOKENS];
 	u32 n;
+	u32 npop;
 	u32 seed;
 };
 
@@ -274,6 +278,7 @@ static void hands_pop(struct hands *hands, u32 c)
 		return;
 	take(obj);
 	hands->obj[hands->n++] = obj;
+	hands->npop++;
 }
 
 static void hands_fill(struct hands *hands, u32 c)
@@ -476,6 +481,229 @@ TEST_F(slots, signals)
 	ASSERT_EQ(0, lost);
 	ASSERT_EQ(NTOKENS, hands_held() + tokens_in_slots());
 }
+
+#if RSEQ_ARCH
+
+/*
+ * Aborts, one at a time: a breakpoint at each instruction of each restartable
+ * sequence in turn and behind the last, and while the operation is interrupted
+ * there, something else happens to its slot. It must be as if that had come
+ * before, or behind the last instruction, after.
+ */
+enum operation { OP_POP, OP_PUSH, OP_FILL, OP_DRAIN, OP_OPEN, NR_OPS };
+
+enum meddling {
+	MEDDLE_NOT,
+	MEDDLE_POP,
+	MEDDLE_PUSH,
+	MEDDLE_SWAP,	/* as many objects, and another on top */
+	MEDDLE_FILL,
+	MEDDLE_DRAIN,
+	MEDDLE_OPEN,	/* what OP_OPEN is about to open, and use it */
+	MEDDLE_MOVE,	/* on to another CPU, and so to another slot */
+	MEDDLE_FREEZE,
+	NR_MEDDLINGS
+};
+
+static enum meddling meddling;
+static int here, there;		/* two CPUs; the same where there is one */
+
+static void hands_swap(struct hands *hands)
+{
+	void *obj;
+
+	hands_pop(hands, 0);
+	obj = hands->obj[0];
+	hands->obj[0] = hands->obj[hands->n - 1];
+	hands->obj[hands->n - 1] = obj;
+	hands_push(hands, 0);
+}
+
+static void turn_all_over(void)
+{
+	u32 i;
+
+	port_slots_freeze(&set);
+	for (i = 0; i < port_slotset_nr(&set); i++)
+		turn_over(port_slotset_slot(&set, i));
+	port_slots_thaw(&set);
+}
+
+/* The handler's part. */
+static void meddle(void)
+{
+	switch (meddling) {
+	case MEDDLE_POP:
+		hands_pop(&hands[1], 0);
+		break;
+	case MEDDLE_PUSH:
+		hands_push(&hands[1], 0);
+		break;
+	case MEDDLE_SWAP:
+		hands_swap(&hands[1]);
+		break;
+	case MEDDLE_FILL:
+		hands_fill(&hands[1], 0);
+		break;
+	case MEDDLE_DRAIN:
+		hands_drain(&hands[1], 0);
+		break;
+	case MEDDLE_OPEN:
+		open_stack(1);
+		hands_push(&hands[1], 1);
+		break;
+	case MEDDLE_MOVE:
+		pin(there);
+		break;
+	case MEDDLE_FREEZE:
+		turn_all_over();
+		break;
+	default:
+		break;
+	}
+}
+
+static void operate(enum operation op)
+{
+	switch (op) {
+	case OP_POP:
+		hands_pop(&hands[0], 0);
+		break;
+	case OP_PUSH:
+		hands_push(&hands[0], 0);
+		break;
+	case OP_FILL:
+		hands_fill(&hands[0], 0);
+		break;
+	case OP_DRAIN:
+		hands_drain(&hands[0], 0);
+		break;
+	default:
+		port_slot_open(&set, 1);
+	}
+}
+
+static u32 pops_of_slots(void)
+{
+	u32 i, c, n = 0;
+
+	for (i = 0; i < port_slotset_nr(&set); i++)
+		for (c = 0; c < NSTACKS; c++)
+			n += slot_pops(port_slotset_slot(&set, i), c);
+	return n;
+}
+
+/* Both CPUs' stack 0 has some tokens, stack 1 is closed. */
+static void slots_prepare(void)
+{
+	u32 i;
+
+	set_init();
+	hands_deal();
+	pin(there);
+	open_stack(0);
+	hands_fill(&hands[2], 0);
+	pin(here);
+	open_stack(0);
+	for (i = 0; i < 9; i++)
+		hands_push(&hands[3], 0);
+}
+
+static bool is_open_somewhere(u32 c)
+{
+	u32 i;
+
+	for (i = 0; i < port_slotset_nr(&set); i++)
+		if ((port_slotset_slot(&set, i)->word[c] & KSPAN_SLOT_TOP) >= base[c])
+			return true;
+	return false;
+}
+
+/* Whether all is as it has to be after an operation, aborted or not. */
+static bool slots_are_right(enum operation op)
+{
+	if (lost || NTOKENS != hands_held() + tokens_in_slots())
+		return false;
+	if (op == OP_OPEN && !is_open_somewhere(1))
+		return false;
+	return pops_of_slots() == hands[0].npop + hands[1].npop;
+}
+
+/* One operation with one breakpoint; *@next: the next instruction. -1: wrong. */
+static int abort_once(const struct rseq_cs *cs, u32 off, enum operation op, u32 *next)
+{
+	bool hit, right;
+
+	slots_prepare();
+	*next = rseq_break_set(cs, off, meddle);
+	if (!*next)
+		return -1;
+	operate(op);
+	hit = rseq_break_lift();
+	right = slots_are_right(op);
+	port_slotset_destroy(&set);
+	return right ? hit : -1;
+}
+
+/* How many of the instructions of @cs are part of @op, or -1; *@n: instructions. */
+static int abort_everywhere(const struct rseq_cs *cs, enum operation op, u32 *n)
+{
+	int hits = 0, hit;
+	u32 off, next;
+
+	*n = 0;
+	for (off = 0; off <= cs->post_commit_offset; off = next) {
+		for (meddling = 0; meddling < NR_MEDDLINGS; meddling++) {
+			hit = abort_once(cs, off, op, &next);
+			if (hit < 0 || (!off && !hit))
+				return hit;	/* wrong, or not one of @op's */
+		}
+		hits += hit;
+		++*n;
+	}
+	return hits;
+}
+
+/* The two CPUs of a test that moves: those that it may run on, if there are two. */
+static void two_cpus(const cpu_set_t *cpus)
+{
+	int cpu;
+
+	here = there = sched_getcpu();
+	for (cpu = 0; cpu < CPU_SETSIZE && there == here; cpu++)
+		if (CPU_ISSET(cpu, cpus))
+			there = cpu;
+}
+
+TEST_F_TIMEOUT(slots, aborted_at_every_instruction, 300)
+{
+	u32 whole[NR_OPS] = { };
+	const struct rseq_cs *cs;
+	enum operation op;
+
+	if (!port_slots_are_percpu())
+		SKIP(return, "no rseq here");
+	port_slotset_destroy(&set);
+	two_cpus(&self->cpus);
+	ASSERT_TRUE(rseq_break_start());
+	for (op = 0; op < NR_OPS; op++)
+		for (cs = __start___rseq_cs; cs < __stop___rseq_cs; cs++) {
+			u32 n;
+			int hits = abort_everywhere(cs, op, &n);
+
+			ASSERT_LE(0, hits) {
+				TH_LOG("operation %d, at %p, meddling %d: %u lost, %u held",
+				       op, (void *)rseq_break.at, meddling, lost, hands_held());
+			}
+			whole[op] += n && (u32)hits == n;
+		}
+	ASSERT_EQ(0, rseq_break.nastray);
+	for (op = 0; op < NR_OPS; op++)
+		ASSERT_LT(0, whole[op]);
+	set_init();
+}
+
+#endif /* RSEQ_ARCH */
 
 static void *touch(void *arg)
 {

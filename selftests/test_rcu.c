@@ -88,23 +88,151 @@ TEST_F(rcu, objects_of_every_kind)
 	ASSERT_EQ(0, cache_destroy(cache));
 }
 
-/* Without memory for a batch it waits for the readers itself. */
+/* Until end_famine() there is no memory for a batch. */
+static void *hoard[4096];
+static u32 nhoard;
+
+static void begin_famine(void)
+{
+	heap_release_memory(heap);
+	port_store(&test.ts.fail_all, true);
+	for (nhoard = 0; nhoard < ARRAY_SIZE(hoard); nhoard++) {
+		hoard[nhoard] = heap_alloc(heap, 512, false, GFP_NOWAIT, 0);
+		if (!hoard[nhoard])
+			break;
+	}
+	must(nhoard < ARRAY_SIZE(hoard));
+}
+
+static void end_famine(void)
+{
+	port_store(&test.ts.fail_all, false);
+	while (nhoard)
+		put(heap, hoard[--nhoard]);
+}
+
+static size_t famine_size(u32 i)
+{
+	return i % 3 == 0 ? 1 + i % 15 : i % 3 == 1 ? 16 + i : 33000 + i;
+}
+
+/* For which it waits neither for memory nor for readers: it may be one itself. */
 TEST_F(rcu, no_memory_for_a_batch)
 {
-	void *objs[100];
+	struct kspan_cache *cache = cache_create(heap, "rcu", 24, 0, 0, NULL);
+	u8 *objs[300], *cached[100], *other;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(objs); i++) {
+		objs[i] = i % 3 ? get(heap, famine_size(i)) :
+				  tiny_alloc(heap, famine_size(i), GFP_KERNEL, 0);
+		pattern_write(objs[i], famine_size(i), i);
+	}
+	for (i = 0; i < ARRAY_SIZE(cached); i++) {
+		cached[i] = kspan_cache_alloc(cache, GFP_KERNEL);
+		pattern_write(cached[i], 24, i);
+	}
+	begin_famine();
+	urcu_bp_read_lock();
+	for (i = 0; i < ARRAY_SIZE(objs); i++) {
+		heap_free_rcu(heap, objs[i]);
+		heap_free_rcu(heap, cached[i % ARRAY_SIZE(cached)]);
+		if (i == ARRAY_SIZE(cached) - 1)
+			break;
+	}
+	for (i++; i < ARRAY_SIZE(objs); i++)
+		heap_free_rcu(heap, objs[i]);
+	ASSERT_EQ(NULL, heap->rcu_batch);
+	end_famine();
+	usleep(20000);
+	/* whoever catches up meanwhile frees none of them, and nobody gets one */
+	for (i = 0; i < ARRAY_SIZE(objs); i++) {
+		heap_catch_up(heap);
+		other = tiny_alloc(heap, 1 + i % 15, GFP_KERNEL, 0);
+		memset(other, 0, 1 + i % 15);
+		put(heap, other);
+		other = get(heap, famine_size(i));
+		memset(other, 0, famine_size(i));
+		put(heap, other);
+		other = kspan_cache_alloc(cache, GFP_KERNEL);
+		memset(other, 0, 24);
+		put(heap, other);
+	}
+	for (i = 0; i < ARRAY_SIZE(objs); i++)
+		ASSERT_TRUE(pattern_holds(objs[i], famine_size(i), famine_size(i), i));
+	for (i = 0; i < ARRAY_SIZE(cached); i++)
+		ASSERT_TRUE(pattern_holds(cached[i], 24, 24, i));
+	urcu_bp_read_unlock();
+	heap_rcu_barrier(heap);
+	ASSERT_EQ(0, nlive());
+	ASSERT_EQ(NULL, heap->waiting);
+	ASSERT_EQ(0, heap_verify(heap));
+	ASSERT_EQ(0, cache_destroy(cache));
+	ASSERT_EQ(0, misuses(heap));
+}
+
+/* What is freed while the grace period of others runs waits for one of its own. */
+TEST_F(rcu, no_memory_and_freed_later)
+{
+	u8 *objs[64];
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(objs); i++)
-		objs[i] = get(heap, 40000);
-	heap_release_memory(heap);
-	test.ts.fail_all = true;
-	for (i = 0; i < ARRAY_SIZE(objs); i++) {
-		pattern_write(objs[i], 40000, i);
+		objs[i] = get(heap, 48);
+	begin_famine();
+	heap_free_rcu(heap, objs[0]);
+	usleep(1000);
+	urcu_bp_read_lock();
+	for (i = 1; i < ARRAY_SIZE(objs); i++) {
+		pattern_write(objs[i], 48, i);
 		heap_free_rcu(heap, objs[i]);
 	}
-	test.ts.fail_all = false;
-	kspan_rcu_barrier();
+	end_famine();
+	for (i = 0; i < 50; i++) {
+		void *other = get(heap, 48);
+
+		memset(other, 0, 48);
+		put(heap, other);
+		heap_catch_up(heap);
+		usleep(1000);
+	}
+	for (i = 1; i < ARRAY_SIZE(objs); i++)
+		ASSERT_TRUE(pattern_holds(objs[i], 48, 48, i));
+	urcu_bp_read_unlock();
+	heap_rcu_barrier(heap);
 	ASSERT_EQ(0, nlive());
+}
+
+/* Frees of nothing, and second ones, are found without memory too. */
+TEST_F(rcu, no_memory_and_misuse)
+{
+	u8 *small = get(heap, 64), *large = get(heap, 40000);
+	u8 *tiny = tiny_alloc(heap, 8, GFP_KERNEL, 0), *one = tiny_alloc(heap, 1, GFP_KERNEL, 0);
+	struct capture capture;
+	u8 *wrong[] = { small + 8, large + 64, tiny + 3, one + (15 - ((uintptr_t)one & 15)) };
+	u32 i;
+
+	capture_begin(&capture);
+	begin_famine();
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		heap_free_rcu(heap, wrong[i]);
+	ASSERT_EQ(ARRAY_SIZE(wrong), heap->nmisuse[KSPAN_INTERIOR_FREE]);
+	heap_free_rcu(heap, small);
+	heap_free_rcu(heap, large);
+	heap_free_rcu(heap, tiny);
+	ASSERT_EQ(0, heap->nmisuse[KSPAN_DOUBLE_FREE]);
+	heap_free_rcu(heap, small);
+	heap_free_rcu(heap, large);
+	heap_free_rcu(heap, tiny);
+	ASSERT_EQ(3, heap->nmisuse[KSPAN_DOUBLE_FREE]);
+	heap_free_rcu(heap, &test);
+	ASSERT_EQ(1, heap->nmisuse[KSPAN_FOREIGN_FREE]);
+	put(heap, one);
+	capture_end(&capture);
+	end_famine();
+	heap_rcu_barrier(heap);
+	ASSERT_EQ(0, nlive());
+	ASSERT_EQ(0, heap_verify(heap));
 }
 
 /* Readers and a writer of one pointer, as users have it. */
@@ -159,6 +287,50 @@ TEST_F_TIMEOUT(rcu, readers_and_a_writer, 100)
 	put(heap, current);
 	kspan_rcu_barrier();
 	ASSERT_EQ(0, nlive());
+}
+
+/* Others free at once, and put off, what is beside what waits. */
+static void *free_in_famine(void *arg)
+{
+	u32 i, k, rounds = test_rounds(2000);
+	void *objs[24];
+
+	for (i = 0; i < rounds; i++) {
+		for (k = 0; k < ARRAY_SIZE(objs); k++)
+			objs[k] = k & 1 ? tiny_alloc(heap, 1 + k % 15, GFP_NOWAIT, 0) :
+					  heap_alloc(heap, 80, false, GFP_NOWAIT, 0);
+		for (k = 0; k < ARRAY_SIZE(objs); k++) {
+			if (k % 6 < 2)
+				heap_free_rcu(heap, objs[k]);
+			else if (k % 6 < 4)
+				heap_free_nolock(heap, objs[k], 0);
+			else if (objs[k])
+				put(heap, objs[k]);
+		}
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(rcu, threads_without_memory, 100)
+{
+	void *stock[2000];
+	pthread_t thread[4];
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(stock); i++)
+		stock[i] = i & 1 ? get(heap, 80) : tiny_alloc(heap, 9, GFP_KERNEL, 0);
+	begin_famine();
+	for (i = 0; i < ARRAY_SIZE(stock); i++)
+		put(heap, stock[i]);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, free_in_famine, NULL));
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		pthread_join(thread[i], NULL);
+	end_famine();
+	heap_rcu_barrier(heap);
+	ASSERT_EQ(0, nlive());
+	ASSERT_EQ(0, heap_verify(heap));
+	ASSERT_EQ(0, misuses(heap));
 }
 
 static void *free_many(void *arg)

@@ -60,7 +60,7 @@ TEST_F(span, begins_with_every_object_free)
 	}
 }
 
-TEST_F(span, take_gives_each_object_once_by_ascending_address)
+TEST_F(span, take_gives_each_object_once_the_lowest_last)
 {
 	u32 class;
 
@@ -70,16 +70,16 @@ TEST_F(span, take_gives_each_object_once_by_ascending_address)
 
 		/* batches of growing length, across the words of the bitmap */
 		while (span->nfree) {
-			u32 took = span_take(span, objs + got, n);
+			u32 took = span_take(span, objs + span->nobjs - got, n);
 
 			ASSERT_EQ(min(n, (u32)span->nobjs - got), took);
 			got += took;
 			n += 13;
 		}
 		ASSERT_EQ(span->nobjs, got);
-		ASSERT_EQ(0, span_take(span, objs, 1));
+		ASSERT_EQ(0, span_take(span, objs + 1, 1));
 		for (i = 0; i < got; i++)
-			ASSERT_EQ(span_object(span, i), objs[i]);
+			ASSERT_EQ(span_object(span, got - 1 - i), objs[i]);
 		for (i = 0; i < got; i++)
 			ASSERT_TRUE(span_put(span, i));
 		ASSERT_EQ(span->nobjs, popcount(span));
@@ -116,8 +116,8 @@ static void step(struct kspan_span *span, u64 *seed)
 		is_free[idx] = true;
 		return;
 	}
-	n = span_take(span, objs, random_below(seed, 100));
-	for (i = 0; i < n; i++) {
+	n = span_take(span, objs + 100, random_below(seed, 100));
+	for (i = 100 - n; i < 100; i++) {
 		bool exact;
 
 		idx = span_index(span, (uintptr_t)objs[i], &exact);

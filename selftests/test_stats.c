@@ -260,7 +260,7 @@ TEST(leaks_by_call_site)
 	u32 i;
 
 	testheap_prepare(&test, false, TEST_SPACE);
-	test.config.checked = true;
+	test.config.debug.flags = KSPAN_DEBUG_CHECK;
 	testheap_start(&test);
 	for (i = 0; i < ARRAY_SIZE(objs); i++)
 		objs[i] = heap_alloc(heap, 1 + i * 500, i & 1, GFP_KERNEL, 1000 + i);

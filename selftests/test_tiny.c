@@ -73,10 +73,10 @@ TEST_F(tiny, packing)
 	ASSERT_EQ(0, heap_verify(heap));
 }
 
-/* Sixteen of one byte cost one block of sixteen. */
-TEST_F(tiny, sixteen_bytes_in_a_block)
+/* Fifteen of one byte cost one block of sixteen. */
+TEST_F(tiny, fifteen_bytes_in_a_block)
 {
-	u8 *objs[1600];
+	u8 *objs[1500];
 	u32 i, nblocks = 0;
 
 	one_cpu();
@@ -84,11 +84,11 @@ TEST_F(tiny, sixteen_bytes_in_a_block)
 		objs[i] = get_tiny(1);
 		nblocks += !i || block_of(objs[i]) != block_of(objs[i - 1]);
 	}
-	ASSERT_EQ(ARRAY_SIZE(objs) / 16, nblocks);
+	ASSERT_EQ(ARRAY_SIZE(objs) / 15, nblocks);
 	for (i = 0; i < ARRAY_SIZE(objs); i++)
 		put(heap, objs[i]);
 	cache_drain(heap, &heap->slots);
-	ASSERT_EQ(0, heap->pages.ninuse);
+	ASSERT_EQ(0, heap->node0.pages.ninuse);
 }
 
 /* In every order of freeing the block comes back once, after the last. */
@@ -203,18 +203,22 @@ TEST_F(tiny, wrong_frees)
 	one_cpu();
 	a = get_tiny(6);
 	b = get_tiny(4);
-	c = get_tiny(3);
+	c = get_tiny(2);
 	put_wrong(a + 1, KSPAN_INTERIOR_FREE);
 	put_wrong(b + 2, KSPAN_INTERIOR_FREE);
-	put_wrong(c + 3, KSPAN_DOUBLE_FREE);	/* where the next one would begin */
+	put_wrong(c + 2, KSPAN_DOUBLE_FREE);	/* where the next one would begin */
 	put(heap, a);
+	ASSERT_EQ(0, heap_size(heap, a));
 	put_wrong(a, KSPAN_DOUBLE_FREE);
 	ASSERT_EQ(4, heap_size(heap, b));
 	pattern_write(b, 4, 1);
-	pattern_write(c, 3, 2);
+	pattern_write(c, 2, 2);
 	ASSERT_TRUE(pattern_holds(b, 4, 4, 1));
 	put(heap, b);
 	put(heap, c);
+	/* 6 and then 4: two bytes between them are nobody's */
+	put_wrong(b, KSPAN_DOUBLE_FREE);
+	put_wrong(b - 1, KSPAN_INTERIOR_FREE);
 }
 
 static void *shared[256];
@@ -258,7 +262,7 @@ TEST_F_TIMEOUT(tiny, threads, 100)
 		put(heap, shared[i]);
 	cache_drain(heap, &heap->slots);
 	ASSERT_EQ(0, misuses(heap));
-	ASSERT_EQ(0, heap->pages.ninuse);
+	ASSERT_EQ(0, heap->node0.pages.ninuse);
 }
 
 TEST_HARNESS_MAIN

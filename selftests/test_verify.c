@@ -168,6 +168,28 @@ TEST_F(verify, an_object_twice)
 	depopulate();
 }
 
+TEST_F(verify, a_stack_with_what_is_no_object)
+{
+	u32 stack = span_class(size_to_class(64), false);
+	void *obj;
+	u64 *top, was;
+
+	populate();
+	one_cpu();
+	obj = get(heap, 64);
+	put(heap, obj);
+	top = slot_entries(port_slot_this(&heap->slots)) + heap->base[stack] + 1;
+	was = *top;
+	*top = (uintptr_t)&report;
+	ASSERT_TRUE(seen());
+	obj = get(heap, 100000);
+	*top = (uintptr_t)obj;
+	ASSERT_TRUE(seen());
+	*top = was;
+	put(heap, obj);
+	depopulate();
+}
+
 TEST_F(verify, a_page_of_two_owners)
 {
 	struct kspan_arena *arena;
@@ -196,35 +218,35 @@ TEST_F(verify, a_summary_that_is_too_low)
 
 	populate();
 	put(heap, get(heap, 3 * MIB));
-	for (i = 0; i < heap->pages.n; i++) {
-		u16 maxrun = heap->pages.maxrun[i], groupmax = heap->pages.groupmax[0];
+	for (i = 0; i < heap->node0.pages.n; i++) {
+		u16 maxrun = heap->node0.pages.maxrun[i], groupmax = heap->node0.pages.groupmax[0];
 
 		if (maxrun < 100)
 			continue;
-		heap->pages.maxrun[i] = 10;
+		heap->node0.pages.maxrun[i] = 10;
 		ASSERT_TRUE(seen());
-		heap->pages.maxrun[i] = maxrun;
-		heap->pages.groupmax[i >> KSPAN_GROUP_SHIFT] = 10;
+		heap->node0.pages.maxrun[i] = maxrun;
+		heap->node0.pages.groupmax[i >> KSPAN_GROUP_SHIFT] = 10;
 		ASSERT_TRUE(seen());
-		heap->pages.groupmax[i >> KSPAN_GROUP_SHIFT] = groupmax;
+		heap->node0.pages.groupmax[i >> KSPAN_GROUP_SHIFT] = groupmax;
 		break;
 	}
-	ASSERT_LT(i, heap->pages.n);
+	ASSERT_LT(i, heap->node0.pages.n);
 	depopulate();
 }
 
 TEST_F(verify, counts_of_pages)
 {
 	populate();
-	heap->pages.nfree++;
+	heap->node0.pages.nfree++;
 	ASSERT_TRUE(seen());
-	heap->pages.nfree--;
-	heap->pages.ninuse++;
+	heap->node0.pages.nfree--;
+	heap->node0.pages.ninuse++;
 	ASSERT_TRUE(seen());
-	heap->pages.ninuse--;
-	heap->pages.nreleased++;
+	heap->node0.pages.ninuse--;
+	heap->node0.pages.nreleased++;
 	ASSERT_TRUE(seen());
-	heap->pages.nreleased--;
+	heap->node0.pages.nreleased--;
 	heap->sys_bytes += KSPAN_PAGE_SIZE;
 	ASSERT_TRUE(seen());
 	heap->sys_bytes -= KSPAN_PAGE_SIZE;
@@ -252,7 +274,7 @@ TEST_F(verify, says_so_much_and_no_more)
 	u32 i;
 
 	populate();
-	arena = heap->pages.arena[0];
+	arena = heap->node0.pages.arena[0];
 	for (i = 0; i < KSPAN_ARENA_PAGES; i++)
 		arena->pclass[i] ^= 0x40;
 	ASSERT_TRUE(seen());

@@ -10,16 +10,21 @@
  *		wanted, at scattered addresses, full of junk
  *	user	grain 4 MiB, with release, whole arenas that read as zero
  *
+ * A source may have several NUMA nodes: equal parts of its range, from the lowest.
+ *
  * What fails a test deep in a helper or in a thread is must(), which aborts:
  * the harness runs each test in a process of its own.
  */
 #ifndef TESTHEAP_H
 #define TESTHEAP_H
 
+#ifndef TESTHEAP_NO_HARNESS	/* for programs of several files: it defines functions */
 #include "kselftest_harness.h"
+#endif
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -85,6 +90,8 @@ enum test_place {
 	PLACE_DOWN,	/* the highest that fits */
 };
 
+#define TEST_NODES	4	/* at most */
+
 /**
  * struct testsource - a page source for tests
  * @src: what the heap sees
@@ -92,6 +99,10 @@ enum test_place {
  * @base: the range that pieces come from
  * @npages: its length
  * @owner: for each of its pages whether it is out
+ * @nnodes: parts that it is cut into
+ * @node_full: nodes that have no memory left
+ * @lo: first page of where a piece is looked for
+ * @hi: end of that
  * @place: where in it the next piece is put
  * @seed: of the random places and lengths
  * @out: bytes out
@@ -102,9 +113,10 @@ enum test_place {
  * @nfailed: calls of get made to fail
  * @fail_at: the get with this number (counted by @nget from 1) fails
  * @fail_from: this one and all later ones fail
- * @fail_all: every get fails
+ * @fail_all: every get fails; may change at any time
  * @fail_percent: so many of a hundred fail, by @seed
  * @release_fails: release does nothing and says so
+ * @move_fails: so does move, which a source has only when a test gives it one
  */
 struct testsource {
 	struct kspan_source src;
@@ -112,6 +124,10 @@ struct testsource {
 	char *base;
 	size_t npages;
 	u8 *owner;
+	u32 nnodes;
+	bool node_full[TEST_NODES];
+	size_t lo;
+	size_t hi;
 	enum test_place place;
 	u64 seed;
 	size_t out;
@@ -125,6 +141,7 @@ struct testsource {
 	bool fail_all;
 	u32 fail_percent;
 	bool release_fails;
+	bool move_fails;
 };
 
 static inline void *test_map(size_t nbytes)
@@ -136,9 +153,16 @@ static inline void *test_map(size_t nbytes)
 	return p;
 }
 
+static inline bool all_zero(const void *obj, size_t size)
+{
+	const char *p = obj;
+
+	return !size || (!p[0] && !memcmp(p, p + 1, size - 1));
+}
+
 static inline bool testsource_fails(struct testsource *ts)
 {
-	bool fails = ts->fail_all || ts->nget == ts->fail_at ||
+	bool fails = port_load(&ts->fail_all) || ts->nget == ts->fail_at ||
 		     (ts->fail_from && ts->nget >= ts->fail_from) ||
 		     (ts->fail_percent && random_below(&ts->seed, 100) < ts->fail_percent);
 
@@ -156,14 +180,14 @@ static inline bool testsource_is_in(struct testsource *ts, size_t page, size_t n
 	return !hit;
 }
 
-/* The first place at or after page @from; npages if there is none. */
+/* The first place at or after page @from and below @hi; npages if there is none. */
 static inline size_t testsource_find_up(struct testsource *ts, size_t from, size_t n,
 					size_t unit)
 {
 	size_t skew = ((uintptr_t)ts->base >> KSPAN_PAGE_SHIFT) & (unit - 1);
 	size_t busy, page = ((from + skew + unit - 1) & ~(unit - 1)) - skew;
 
-	for (; page + n <= ts->npages;
+	for (; page + n <= ts->hi;
 	     page = ((busy + 1 + skew + unit - 1) & ~(unit - 1)) - skew)
 		if (testsource_is_in(ts, page, n, &busy))
 			return page;
@@ -175,10 +199,10 @@ static inline size_t testsource_find_down(struct testsource *ts, size_t n, size_
 	size_t skew = ((uintptr_t)ts->base >> KSPAN_PAGE_SHIFT) & (unit - 1);
 	size_t busy, page;
 
-	if (n > ts->npages)
+	if (n > ts->hi - ts->lo)
 		return ts->npages;
-	page = ((ts->npages - n + skew) & ~(unit - 1)) - skew;
-	for (; page < ts->npages; page -= unit)
+	page = ((ts->hi - n + skew) & ~(unit - 1)) - skew;
+	for (; page >= ts->lo && page < ts->hi; page -= unit)
 		if (testsource_is_in(ts, page, n, &busy))
 			return page;
 	return ts->npages;
@@ -193,18 +217,57 @@ static inline size_t testsource_find(struct testsource *ts, size_t nbytes, size_
 	if (ts->place == PLACE_DOWN)
 		return testsource_find_down(ts, n, unit);
 	if (ts->place == PLACE_UP)
-		return testsource_find_up(ts, 0, n, unit);
-	page = testsource_find_up(ts, random_next(&ts->seed) % ts->npages, n, unit);
-	return page < ts->npages ? page : testsource_find_up(ts, 0, n, unit);
+		return testsource_find_up(ts, ts->lo, n, unit);
+	page = testsource_find_up(ts, ts->lo + random_next(&ts->seed) % (ts->hi - ts->lo), n,
+				  unit);
+	return page < ts->npages ? page : testsource_find_up(ts, ts->lo, n, unit);
 }
 
-/* What came in reads as zero; nobody wrote to it since. */
-static inline void testsource_check_zero(const char *addr, size_t nbytes)
+/* The node's part of the range is what a piece is looked for in. */
+static inline void testsource_look_on(struct testsource *ts, u32 node)
 {
-	size_t off;
+	ts->lo = ts->npages / ts->nnodes * node;
+	ts->hi = ts->lo + ts->npages / ts->nnodes;
+}
 
-	for (off = 0; off < nbytes && off < KSPAN_ARENA_SIZE; off += 1024)
-		must(*(const u64 *)(addr + off) == 0);
+/* A place for @want bytes, or for @min, on the node; npages if there is none. */
+static inline size_t testsource_find_on(struct testsource *ts, u32 node, size_t min,
+					size_t want, size_t align, size_t *got)
+{
+	size_t page;
+
+	if (ts->node_full[node])
+		return ts->npages;
+	testsource_look_on(ts, node);
+	*got = want;
+	page = testsource_find(ts, want, align);
+	if (page < ts->npages)
+		return page;
+	*got = min;
+	return testsource_find(ts, min, align);
+}
+
+static inline int testsource_node_of(struct kspan_source *src, const void *addr)
+{
+	struct testsource *ts = container_of(src, struct testsource, src);
+	size_t page = ((char *)addr - ts->base) >> KSPAN_PAGE_SHIFT;
+
+	must(page < ts->npages);
+	return page / (ts->npages / ts->nnodes);
+}
+
+/*
+ * What came in reads as zero; nobody wrote to it since. Pages that the system has no
+ * memory for do, and are not touched, which would cost most of a test's time.
+ */
+static inline void testsource_check_zero(char *addr, size_t nbytes)
+{
+	u8 there[KSPAN_ARENA_SIZE / SYS_PAGE];
+	size_t off, n = min(nbytes, KSPAN_ARENA_SIZE);
+
+	must(!mincore(addr, n, there));
+	for (off = 0; off < n; off += 1024)
+		must(!there[off / SYS_PAGE] || *(const u64 *)(addr + off) == 0);
 }
 
 static inline void *testsource_take(struct testsource *ts, size_t page, size_t nbytes)
@@ -227,6 +290,7 @@ static inline void *testsource_get(struct kspan_source *src, size_t min, size_t 
 	struct testsource *ts = container_of(src, struct testsource, src);
 	void *mem = NULL;
 	size_t page;
+	u32 i, n;
 
 	must(min && min <= want && !(align & (align - 1)) && align >= KSPAN_PAGE_SIZE);
 	must(!(min % KSPAN_PAGE_SIZE) && !(want % KSPAN_PAGE_SIZE));
@@ -234,15 +298,15 @@ static inline void *testsource_get(struct kspan_source *src, size_t min, size_t 
 	ts->nget++;
 	if (testsource_fails(ts))
 		goto out;
-	*got = want;
+	must(node < (int)ts->nnodes && (node >= 0 || !(gfp & __GFP_THISNODE)));
 	if (ts->place == PLACE_SCATTER && want > min)
-		*got = min + random_next(&ts->seed) % ((want - min) / KSPAN_PAGE_SIZE + 1) /
+		want = min + random_next(&ts->seed) % ((want - min) / KSPAN_PAGE_SIZE + 1) /
 			     (src->grain / KSPAN_PAGE_SIZE) * src->grain;
-	page = testsource_find(ts, *got, align);
-	if (page == ts->npages) {
-		*got = min;
-		page = testsource_find(ts, min, align);
-	}
+	page = ts->npages;
+	n = gfp & __GFP_THISNODE ? 1 : ts->nnodes;
+	for (i = 0; i < n && page == ts->npages; i++)
+		page = testsource_find_on(ts, ((u32)(node < 0 ? 0 : node) + i) % ts->nnodes,
+					  min, want, align, got);
 	if (page < ts->npages)
 		mem = testsource_take(ts, page, *got);
 out:
@@ -293,6 +357,25 @@ static inline bool testsource_release(struct kspan_source *src, void *addr, size
 	return obeys;
 }
 
+/* What is at @from appears at @to; where it fails what was at @to is lost. */
+static inline bool testsource_move(struct kspan_source *src, void *from, size_t nbytes,
+				   void *to, size_t want)
+{
+	struct testsource *ts = container_of(src, struct testsource, src);
+	size_t at;
+
+	if (ts->move_fails) {
+		testsource_put(src, to, want);
+		return false;
+	}
+	/* what was never touched is not touched here */
+	for (at = 0; at < nbytes; at += SYS_PAGE)
+		if (!all_zero((char *)from + at, SYS_PAGE))
+			memcpy((char *)to + at, (char *)from + at, SYS_PAGE);
+	testsource_put(src, from, nbytes);
+	return true;
+}
+
 /* A source over @nbytes of addresses, aligned to them (a power of two). */
 static inline void testsource_init(struct testsource *ts, bool kernel, size_t nbytes)
 {
@@ -303,12 +386,13 @@ static inline void testsource_init(struct testsource *ts, bool kernel, size_t nb
 	ts->base = (char *)(((uintptr_t)mem + nbytes - 1) & -nbytes);
 	ts->npages = bytes_to_pages(nbytes);
 	ts->owner = test_map(ts->npages);
+	ts->nnodes = 1;
 	ts->place = kernel ? PLACE_SCATTER : PLACE_UP;
 	ts->seed = 1;
 	ts->src.get = testsource_get;
 	ts->src.put = testsource_put;
+	ts->src.node_of = testsource_node_of;
 	ts->src.release = kernel ? NULL : testsource_release;
-	ts->src.unit = 4096;
 	ts->src.unit = SYS_PAGE;
 	ts->src.grain = kernel ? KSPAN_PAGE_SIZE : KSPAN_ARENA_SIZE;
 	ts->src.zeroed = !kernel;
@@ -338,7 +422,19 @@ static inline void testheap_prepare(struct testheap *t, bool kernel, size_t spac
 		.cache_bytes = MIB,
 		.stack_bytes = 64 * KIB,
 		.stack_objs = 128,
+		.transfer_bytes = 16 * KIB,
+		.transfer_objs = 250,
+		.warm_pages = KSPAN_WARM_PAGES,
+		.apart_bytes = 8192,
 	};
+}
+
+/* Before the heap starts: the source and the heap have @n nodes. */
+static inline void testheap_nodes(struct testheap *t, u32 n)
+{
+	must(n <= TEST_NODES);
+	t->ts.nnodes = n;
+	t->config.nr_nodes = n;
 }
 
 static inline void testheap_start(struct testheap *t)
@@ -454,13 +550,6 @@ static inline bool pattern_holds(const void *obj, size_t n, size_t size, u64 id)
 			return false;
 	return !size || n < size ||
 	       ((const u8 *)obj)[size - 1] == pattern_byte(id, size - 1);
-}
-
-static inline bool all_zero(const void *obj, size_t size)
-{
-	const char *p = obj;
-
-	return !size || (!p[0] && !memcmp(p, p + 1, size - 1));
 }
 
 /* Reports: what goes to standard error between begin and end */

@@ -85,6 +85,12 @@ vm_allow()
 	echo "kspan-vm-allow: $*" >/dev/kmsg
 }
 
+# vm_monitor COMMAND: for QEMU's monitor; run.sh must have been told --monitor.
+vm_monitor()
+{
+	echo "kspan-vm-monitor: $*" >/dev/kmsg
+}
+
 # Mark a place in the kernel's log; klog_since prints what came after it.
 klog_mark()
 {

@@ -5,7 +5,7 @@
 
 . ./guest-lib.sh
 params=/sys/module/kspan/parameters
-plan 43
+plan 49
 
 # said TEXT: the log has it since the mark.
 said()
@@ -32,6 +32,8 @@ refused kspan "epoch_ms=soon: must be 0 or 10 to 3600000" epoch_ms=soon
 refused kspan "epoch_ms=-1: must be" epoch_ms=-1
 refused kspan "limit_soft=4096: must be 0 or 1048576 to" limit_soft=4096
 refused kspan "limit_hard=12X: must be" limit_hard=12X
+refused kspan "limit_hard=17179869184G: must be" limit_hard=17179869184G
+refused kspan "limit_hard=18446744073709551616: must be" limit_hard=18446744073709551616
 refused kspan "checked=perhaps: must be 0 or 1" checked=perhaps
 refused kspan "limit_soft=8388608: must not be above limit_hard=4194304" limit_soft=8M limit_hard=4M
 

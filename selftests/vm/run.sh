@@ -12,10 +12,18 @@
 #	--module FILE     put FILE into the guest's /modules (insmod is up to
 #	                  the scripts)
 #	--file HOST:GUEST put a file at an absolute path of the guest
+#	--program NAME    put this program of the host there, with its libraries
 #	--kver VERSION    the kernel: /boot/vmlinuz-VERSION (default: the one
 #	                  that the first module was built for, else the newest)
+#	--kernel FILE     a kernel that lies elsewhere
+#	--arch arm64      an arm64 machine, emulated; kernel and busybox are those
+#	                  of scripts/arm64.sh
 #	--append TEXT     more for the kernel's command line
 #	--smp N, --mem M  default 4 CPUs, 1G
+#	--cpu MODEL       what TCG emulates, default max
+#	--turns           the CPUs take turns in one thread of the emulator
+#	--numa            two nodes with half of the memory and of the 4 CPUs each
+#	--monitor         scripts may give QEMU commands (vm_monitor)
 #	--icount          one CPU whose clock counts instructions: one
 #	                  nanosecond of guest time is one guest instruction
 #	--timeout SECONDS for the whole of it, default 600
@@ -35,7 +43,7 @@ state=$top/build/vm
 PATH=$PATH:/usr/sbin:/sbin
 
 modules=() files=() scripts=()
-kver='' append='' smp=4 mem=1G icount='' limit=600 log='' tap=''
+kver='' kernel='' arch=x86_64 append='' smp=4 mem=1G cpu=max icount='' numa='' turns='' monitor='' limit=600 log='' tap=''
 
 die()
 {
@@ -43,19 +51,35 @@ die()
 	exit 2
 }
 
+# add_program NAME: the program and all that the loader says it needs.
+add_program()
+{
+	local path lib
+
+	path=$(command -v "$1") || die "no program $1 (scripts/setup.sh tests)"
+	files+=("$path:/bin/$1")
+	for lib in $(ldd "$path" | grep -o '/[^ ]*'); do
+		files+=("$lib:$lib")
+	done
+}
+
 while [ $# -gt 0 ]; do
 	case $1 in
-	--tap|--icount)	declare "${1#--}=yes"; shift; continue ;;
+	--tap|--icount|--numa|--turns|--monitor)	declare "${1#--}=yes"; shift; continue ;;
 	esac
 	[ $# -ge 2 ] || die "$1 needs an argument"
 	case $1 in
 	--script)	scripts+=("$2") ;;
 	--module)	modules+=("$2") ;;
 	--file)		files+=("$2") ;;
+	--program)	add_program "$2" ;;
 	--kver)		kver=$2 ;;
-	--append)	append=$2 ;;
+	--kernel)	kernel=$2 ;;
+	--arch)		arch=$2 ;;
+	--append)	append="$append $2" ;;
 	--smp)		smp=$2 ;;
 	--mem)		mem=$2 ;;
+	--cpu)		cpu=$2 ;;
 	--timeout)	limit=$2 ;;
 	--log)		log=$2 ;;
 	*)		die "unknown option: $1" ;;
@@ -68,16 +92,32 @@ for f in "${scripts[@]}" "${modules[@]}"; do
 	[ -f "$f" ] || die "no such file: $f"
 done
 
-if [ -z "$kver" ] && [ ${#modules[@]} -gt 0 ]; then
+# What differs between machines: the console, and where the scripts' output goes.
+busybox=/bin/busybox
+case $arch in
+x86_64)
+	ports=(console=ttyS0 kspan_out=ttyS1) serial=(-serial stdio) ;;
+arm64)
+	ports=(console=ttyAMA0 kspan_out=ttyS0)
+	serial=(-chardev stdio,id=out -device pci-serial,chardev=out)
+	got=$("$top/scripts/arm64.sh" get) || die "no arm64 packages"
+	busybox=$(sed -n 's/^sysroot=//p' <<<"$got")/bin/busybox
+	[ "$kernel" ] || kernel=$(sed -n 's/^vmlinuz=//p' <<<"$got")
+	qemu_program=qemu-system-aarch64 ;;
+*)	die "no such machine: $arch" ;;
+esac
+qemu_program=${qemu_program:-qemu-system-x86_64}
+
+if [ -z "$kver$kernel" ] && [ ${#modules[@]} -gt 0 ]; then
 	kver=$(modinfo -F vermagic "${modules[0]}" | cut -d' ' -f1)
 fi
 if [ -z "$kver" ]; then
-	kver=$(ls /boot/vmlinuz-* 2>/dev/null | sort -V | tail -n 1)
+	kver=$(ls /boot/vmlinuz-* 2>/dev/null | grep -vE -- '-(rt|cloud)-' | sort -V | tail -n 1)
 	kver=${kver#/boot/vmlinuz-}
 fi
-kernel=/boot/vmlinuz-$kver
+[ "$kernel" ] || kernel=/boot/vmlinuz-$kver
 [ -r "$kernel" ] || die "no kernel to boot: $kernel (scripts/setup.sh tests)"
-command -v qemu-system-x86_64 >/dev/null || die "no qemu-system-x86_64 (scripts/setup.sh tests)"
+command -v $qemu_program >/dev/null || die "no $qemu_program (scripts/setup.sh tests)"
 
 mkdir -p "$state" "$(dirname "$log")"
 work=$(mktemp -d "$state/run.XXXXXX") || exit 2
@@ -97,7 +137,7 @@ make_initramfs()
 make_root()
 {
 	mkdir -p "$1"/{bin,sbin,proc,sys,dev,tmp,etc,modules}
-	cp /bin/busybox "$1/bin/busybox"
+	cp "$busybox" "$1/bin/busybox"
 	for applet in $(/bin/busybox --list); do
 		[ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet"
 	done
@@ -112,6 +152,7 @@ make_guest()
 	ln -s selftests/vm "$root/vm"
 	cp "$vm/guest-init.sh" "$root/init"
 	cp "$vm/guest-lib.sh" "$root/vm"
+	cp "$top/scripts/kspan_stat" "$root/bin"
 	for f in "${scripts[@]}"; do
 		cp "$f" "$root/vm/$(basename "$f")"
 		chmod +x "$root/vm/$(basename "$f")"
@@ -132,18 +173,31 @@ make_guest()
 
 # --- the machine --------------------------------------------------------------
 
+# obey PID: what the guest writes to its log for the monitor goes there
+obey()
+{
+	cat "$work/monitor.out" >"$work/monitor.log" &
+	tail -n +1 -f -s 0.2 --pid="$1" "$log" |
+		sed -un 's/\r$//; s/.*kspan-vm-monitor: //p' >"$work/monitor.in"
+}
+
 # boot LIMIT INITRAMFS CONSOLE APPEND [QEMU OPTION...]
 boot()
 {
 	local limit=$1 initramfs=$2 console=$3 cmdline=$4
 	shift 4
 
-	timeout --foreground -k 5 "$limit" qemu-system-x86_64 "$@" \
+	if [ "$monitor" ]; then
+		mkfifo "$work/monitor.in" "$work/monitor.out"
+		set -- "$@" -chardev "pipe,id=monitor,path=$work/monitor" -mon chardev=monitor
+	fi
+	timeout --foreground -k 5 "$limit" $qemu_program "$@" \
 		-kernel "$kernel" -initrd "$initramfs" -no-reboot -nic none \
-		-display none -monitor none -serial "file:$console" -serial stdio \
-		-append "console=ttyS0 quiet panic=-1 oops=panic nokaslr printk.devkmsg=on $cmdline" \
+		-display none -monitor none -serial "file:$console" "${serial[@]}" \
+		-append "${ports[*]} quiet panic=-1 oops=panic nokaslr no_timer_check printk.devkmsg=on $cmdline" \
 		</dev/null &
 	qemu=$!
+	[ -z "$monitor" ] || obey $qemu &
 	wait $qemu
 	local status=$?
 	qemu=
@@ -159,13 +213,13 @@ kvm_works()
 	mkdir -p "$work/trial/dev"
 	chmod +x "$work/trial/init"
 	make_initramfs "$work/trial"
-	boot 20 "$work/trial.cpio" "$work/trial.log" "rdinit=/init" \
+	monitor='' boot 20 "$work/trial.cpio" "$work/trial.log" "rdinit=/init" \
 		-accel kvm -cpu host -smp "$smp" -m 512M >/dev/null 2>&1
 	grep -q kspan-vm-trial "$work/trial.log" 2>/dev/null
 }
 
 accel=${KSPAN_VM_ACCEL-}
-if [ -z "$accel" ] && [ -z "$icount" ]; then
+if [ -z "$accel" ] && [ -z "$icount" ] && [ $arch = x86_64 ]; then
 	if [ ! -s "$state/accel" ]; then
 		echo "vm: trying KVM" >&2
 		if kvm_works; then echo kvm; else echo tcg; fi >"$state/accel"
@@ -174,13 +228,49 @@ if [ -z "$accel" ] && [ -z "$icount" ]; then
 	accel=$(cat "$state/accel")
 fi
 
-if [ "$icount" ]; then
-	machine=(-accel tcg,thread=single -cpu max -smp 1 -icount shift=0,sleep=off)
+# With a thread for each CPU, QEMU's emulator may go on with a translation of code
+# that another CPU has changed: a breakpoint that the kernel put there while it
+# switched a static key or a tracepoint is hit again, and again, long after it has
+# gone (seen at __schedule(), with QEMU 7.2). Scripts that switch such things while
+# all CPUs work say --turns.
+threads=multi
+[ -z "$turns" ] || threads=single
+
+if [ $arch = arm64 ]; then
+	mem=${mem%%,*}	# more cannot come without firmware
+	# pauth-impdef: the architecture's own algorithm costs an emulator dear
+	machine=(-machine virt -cpu max,pauth-impdef=on)
+	if [ "$icount" ]; then
+		machine+=(-accel tcg,thread=single -smp 1 -icount shift=0,sleep=off)
+	else
+		machine+=(-accel "tcg,thread=$threads" -smp "$smp")
+	fi
+elif [ "$icount" ]; then
+	machine=(-accel tcg,thread=single -cpu "$cpu" -smp 1 -icount shift=0,sleep=off)
 	append="clocksource=tsc tsc=reliable $append"
 elif [ "$accel" = kvm ]; then
 	machine=(-accel kvm -cpu host -smp "$smp")
 else
-	machine=(-accel tcg,thread=multi -cpu max -smp "$smp")
+	machine=(-accel "tcg,thread=$threads" -cpu "$cpu" -smp "$smp")
+fi
+
+# mib SIZE: 2G or 512M in MiB
+mib()
+{
+	case $1 in
+	*G)	echo $((${1%G} * 1024)) ;;
+	*M)	echo "${1%M}" ;;
+	*)	die "no size in M or G: $1" ;;
+	esac
+}
+
+if [ "$numa" ]; then
+	half=$(mib "$mem") || exit 2
+	half=$((half / 2))M
+	for node in 0 1; do
+		machine+=(-object "memory-backend-ram,id=node$node,size=$half"
+			  -numa "node,nodeid=$node,cpus=$((2 * node))-$((2 * node + 1)),memdev=node$node")
+	done
 fi
 
 make_guest "$work/root"
@@ -193,10 +283,10 @@ qemu_status=$?
 
 # What a sound kernel does not say. A script that provokes a line on purpose
 # announces it with vm_allow.
-complaints='WARNING:|BUG:|BUG |Oops|Call Trace:|Kernel panic|KASAN|KFENCE|KCSAN|UBSAN|kmemleak:'
+complaints='WARNING:|BUG:|BUG |Oops|Call Trace:|Kernel panic|KASAN|KFENCE|KCSAN|UBSAN|kmemleak:|unreferenced object|lockdep is off'
 complaints+='|possible circular locking|possible recursive locking|inconsistent lock state'
 complaints+='|INFO: (task|rcu_|possible|trying|suspicious)|suspicious RCU usage|rcu:.*(stall|detected)'
-complaints+='|general protection|unable to handle|invalid opcode|divide error|segfault at'
+complaints+='|general protection|[uU]nable to handle|Internal error:|invalid opcode|divide error|segfault at'
 complaints+='|corruption|refcount_t|sleeping function|scheduling while atomic|Bad page|soft lockup|hard LOCKUP'
 
 sed -i 's/\r$//' "$log"

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * kspan_test.ko provoke=NAME: one deed each, for the scripts of the VM to watch
+ * what tracing and the debug facilities make of it. Most are wrong on purpose.
+ */
+#define pr_fmt(fmt) "kspan_test: " fmt
+
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/kmemleak.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include <kspan.h>
+#include "provoke.h"
+
+/* Nothing wrong: 100 objects of 40 bytes and their frees, 10 of noscan. */
+static noinline int provoke_pairs(void)
+{
+	static void *obj[100];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(obj); i++) {
+		obj[i] = i % 10 ? kspan_alloc(40, GFP_KERNEL) : kspan_alloc_noscan(40, GFP_KERNEL);
+		if (!obj[i])
+			return -ENOMEM;
+	}
+	for (i = 0; i < ARRAY_SIZE(obj); i++)
+		kspan_free(obj[i]);
+	return 0;
+}
+
+/* The same with a cache, and with objects that are a span each. */
+static noinline int provoke_others(void)
+{
+	struct kspan_cache *cache = kspan_cache_create("provoke", 100, 0, 0, NULL);
+	void *obj, *large;
+	int i;
+
+	if (!cache)
+		return -ENOMEM;
+	for (i = 0; i < 10; i++) {
+		obj = kspan_cache_alloc(cache, GFP_KERNEL);
+		large = kspan_alloc(100000, GFP_KERNEL);
+		kspan_free(large);
+		kspan_cache_free(cache, obj);
+	}
+	return kspan_cache_destroy(cache);
+}
+
+/* Where the highest of 640 MiB of objects is in physical memory. */
+static noinline int provoke_highest(void)
+{
+	static u64 *obj[704];
+	unsigned long highest = 0;
+	int i, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(obj); i++) {
+		/* some small ones among them */
+		obj[i] = kspan_alloc(i % 11 ? SZ_1M : 8 + i, GFP_KERNEL | __GFP_NORETRY);
+		if (!obj[i]) {
+			err = -ENOMEM;
+			continue;
+		}
+		*obj[i] = i;
+		highest = max(highest, page_to_pfn(virt_to_page(obj[i])));
+	}
+	for (i = 0; i < ARRAY_SIZE(obj); i++) {
+		if (obj[i] && *obj[i] != i)
+			err = -EIO;
+		kspan_free(obj[i]);
+	}
+	pr_info("the highest object was at %lu MiB\n", highest >> (20 - PAGE_SHIFT));
+	return err;
+}
+
+/* The rest is wrong, or leaves something behind. */
+
+static u8 *volatile victim;
+
+static noinline int provoke_overflow(void)
+{
+	victim = kspan_alloc(40, GFP_KERNEL);
+	if (!victim)
+		return -ENOMEM;
+	victim[40] = 'x';
+	kspan_free(victim);
+	return 0;
+}
+
+static noinline int provoke_use_after_free(void)
+{
+	victim = kspan_alloc(40, GFP_KERNEL);
+	if (!victim)
+		return -ENOMEM;
+	kspan_free(victim);
+	victim[3] = 'x';
+	return 0;
+}
+
+static noinline int provoke_double(void)
+{
+	victim = kspan_alloc(40, GFP_KERNEL);
+	if (!victim)
+		return -ENOMEM;
+	kspan_free(victim);
+	kspan_free(victim);
+	return 0;
+}
+
+/* One object that stays: its address is that of the next if it is not held back. */
+static noinline int provoke_reuse(void)
+{
+	u8 *again;
+
+	victim = kspan_alloc(40, GFP_KERNEL);
+	kspan_free(victim);
+	again = kspan_alloc(40, GFP_KERNEL);
+	pr_info("the next object has %s address\n", again == victim ? "the same" : "another");
+	kspan_free(again);
+	return 0;
+}
+
+/* What is in an object that was written to, freed and allocated again. */
+static noinline int provoke_stale(void)
+{
+	unsigned int i, stale = 0, freed = 0;
+	u8 *obj;
+
+	for (i = 0; i < 100; i++) {
+		obj = kspan_alloc(40, GFP_KERNEL);
+		if (!obj)
+			return -ENOMEM;
+		stale += obj[0] == 'S';
+		memset(obj, 'S', 40);
+		kspan_free(obj);
+		victim = obj;
+		freed += victim[0] == 'S';
+	}
+	pr_info("stale at alloc %u, stale after free %u\n", stale, freed);
+	return 0;
+}
+
+static noinline int provoke_failures(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 1000; i++) {
+		void *obj = kspan_alloc(i + 1, GFP_KERNEL);
+
+		n += !obj;
+		kspan_free(obj);
+	}
+	pr_info("%u of 1000 failed\n", n);
+	return 0;
+}
+
+/*
+ * Objects of all kinds, to be freed where nothing may be waited for and when there is
+ * no memory; the script sees to that.
+ */
+static u8 *waiting[90];
+
+static size_t waiting_size(unsigned int i)
+{
+	return i % 3 == 0 ? 8 : i % 3 == 1 ? 200 : 40000;
+}
+
+static noinline int provoke_wait_alloc(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(waiting); i++) {
+		waiting[i] = i % 3 ? kspan_alloc(waiting_size(i), GFP_KERNEL) :
+				     kspan_alloc_noscan(waiting_size(i), GFP_KERNEL);
+		if (!waiting[i])
+			return -ENOMEM;
+		memset(waiting[i], 'w', waiting_size(i));
+	}
+	return 0;
+}
+
+static unsigned int waiting_changed(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(waiting); i++)
+		n += !!memchr_inv(waiting[i], 'w', waiting_size(i));
+	return n;
+}
+
+static noinline int provoke_wait_free(void)
+{
+	static struct kspan_stats before, after;
+	unsigned long flags;
+	unsigned int i, n;
+
+	kspan_get_stats(&before);
+	rcu_read_lock();
+	local_irq_save(flags);
+	for (i = 0; i < ARRAY_SIZE(waiting); i++)
+		kspan_free_rcu(waiting[i]);
+	local_irq_restore(flags);
+	mdelay(20);	/* whoever sees to frees that were put off has been here */
+	n = waiting_changed();
+	rcu_read_unlock();
+	kspan_rcu_barrier();
+	kspan_get_stats(&after);
+	pr_info("%llu marked, %llu freed, %u changed before their time\n",
+		after.ndeferred - before.ndeferred, after.nfree - before.nfree, n);
+	return 0;
+}
+
+/* A thread of its own dies of it. */
+static int trap(void *arg)
+{
+	victim[arg ? 0 : 4096] = 'x';
+	return 0;
+}
+
+static int provoke_trap(bool free)
+{
+	struct task_struct *task;
+
+	victim = kspan_alloc(4096, GFP_KERNEL);
+	if (!victim)
+		return -ENOMEM;
+	if (free) {
+		kspan_free(victim);
+		msleep(200);	/* for the work that unmaps it */
+	}
+	task = kthread_run(trap, (void *)(long)free, "provoke");
+	msleep(500);
+	if (!free)
+		kspan_free(victim);
+	return PTR_ERR_OR_ZERO(task);
+}
+
+static noinline int provoke_trap_past_end(void)
+{
+	return provoke_trap(false);
+}
+
+static noinline int provoke_trap_after_free(void)
+{
+	return provoke_trap(true);
+}
+
+/* 20 of them; of a cache, too, whose end is tried. */
+static noinline int provoke_leak(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		victim = kspan_alloc(40, GFP_KERNEL);
+		kmemleak_not_leak(victim);
+	}
+	return 0;
+}
+
+/*
+ * An object that nobody but another object points to: kmemleak shall see it there
+ * when that holds pointers, and not in one of kspan_alloc_noscan().
+ */
+static void **held_by, **hidden_by;
+
+static noinline int provoke_held(void)
+{
+	held_by = kspan_alloc(64, GFP_KERNEL);
+	*held_by = kspan_alloc(64, GFP_KERNEL);
+	return *held_by ? 0 : -ENOMEM;
+}
+
+static noinline int provoke_hidden(void)
+{
+	hidden_by = kspan_alloc_noscan(64, GFP_KERNEL);
+	*hidden_by = kspan_alloc(64, GFP_KERNEL);
+	return *hidden_by ? 0 : -ENOMEM;
+}
+
+static noinline int provoke_unhold(void)
+{
+	kspan_free(*held_by);
+	kspan_free(held_by);
+	kspan_free(*hidden_by);
+	kspan_free(hidden_by);
+	held_by = hidden_by = NULL;
+	return 0;
+}
+
+/* Two threads, one variable, no mark and no lock: KCSAN shall see it. */
+static unsigned long race_word;
+
+static noinline int race(void *arg)
+{
+	unsigned long end = jiffies + HZ;
+
+	while (time_before(jiffies, end)) {
+		int i;
+
+		for (i = 0; i < 1000; i++) {
+			race_word++;
+			barrier();
+		}
+		cond_resched();
+	}
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+static noinline int provoke_race(void)
+{
+	struct task_struct *task[2];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(task); i++)
+		task[i] = kthread_run(race, NULL, "provoke/%u", i);
+	msleep(1500);
+	for (i = 0; i < ARRAY_SIZE(task); i++)
+		if (!IS_ERR(task[i]))
+			kthread_stop(task[i]);
+	return 0;
+}
+
+static noinline int provoke_cache_leak(void)
+{
+	struct kspan_cache *cache = kspan_cache_create("leaky", 100, 0, 0, NULL);
+	void *obj[3];
+	unsigned int i;
+
+	if (!cache)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(obj); i++)
+		obj[i] = kspan_cache_alloc(cache, GFP_KERNEL);
+	if (kspan_cache_destroy(cache) != -EBUSY)
+		return -EIO;
+	kspan_cache_free_bulk(cache, ARRAY_SIZE(obj), obj);
+	return kspan_cache_destroy(cache);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} deeds[] = {
+	{ "pairs", provoke_pairs },
+	{ "others", provoke_others },
+	{ "highest", provoke_highest },
+	{ "overflow", provoke_overflow },
+	{ "use_after_free", provoke_use_after_free },
+	{ "double", provoke_double },
+	{ "reuse", provoke_reuse },
+	{ "stale", provoke_stale },
+	{ "failures", provoke_failures },
+	{ "wait_alloc", provoke_wait_alloc },
+	{ "wait_free", provoke_wait_free },
+	{ "trap_past_end", provoke_trap_past_end },
+	{ "trap_after_free", provoke_trap_after_free },
+	{ "leak", provoke_leak },
+	{ "cache_leak", provoke_cache_leak },
+	{ "race", provoke_race },
+	{ "held", provoke_held },
+	{ "hidden", provoke_hidden },
+	{ "unhold", provoke_unhold },
+};
+
+/**
+ * provoke - do what a script asked for
+ * @name: which deed
+ *
+ * Return: 0 or a negative errno.
+ */
+int provoke(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(deeds); i++)
+		if (!strcmp(deeds[i].name, name))
+			return deeds[i].run();
+	pr_err("no such deed: %s\n", name);
+	return -EINVAL;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What the files of kspan_test.ko know of each other. */
+#ifndef TEST_KMOD_H
+#define TEST_KMOD_H
+
+#include <linux/types.h>
+
+/* test_nmi.c */
+int nmi_storm(unsigned int ms);
+
+#endif /* TEST_KMOD_H */
