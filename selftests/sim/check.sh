@@ -8,21 +8,10 @@
 #	selftests/sim/check.sh [full]
 
 cd "$(dirname "$0")" || exit 1
+. ../../scripts/tap.sh
 top=$(cd ../.. && pwd)
 full=${1-}
 seeds=${full:+200000} seeds=${seeds:-4000}
-number=0 failed=0
-
-result()
-{
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number $2"
-	else
-		echo "not ok $number $2"
-		failed=1
-	fi
-}
 
 # Run a command whose output is diagnostics.
 try()
@@ -48,6 +37,25 @@ same()
 		cmp - "$top/build/sim-gcc/hash"
 }
 try "gcc's and clang's runs are the same, step by step" same
+
+# What is no script is refused, with the line that is wrong, and runs nothing.
+refused()
+{
+	local text out
+
+	for text in 'task 0:\n nonsense\n' 'task 9:\n' 'set nonsense 1\n' 'set cpus x\n' \
+			'alloc 0 8\n' 'task 0:\n alloc 0 y\n' 'set cpus 0\n' 'set cpus 99\n'; do
+		# shellcheck disable=SC2059 # it is the text
+		printf "$text" >"$top/build/sim-gcc/refused"
+		if out=$("$sim" --replay "$top/build/sim-gcc/refused" 2>&1); then
+			echo "taken: $text"
+			return 1
+		fi
+		echo "$text: ${out//$'\n'/; }"
+	done | sed "s,$top/,,"
+	return "${PIPESTATUS[0]}"
+}
+try "what is no script is refused" refused
 
 try "seeds 1..$seeds" "$sim" --seeds 1..$seeds
 

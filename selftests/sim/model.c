@@ -53,21 +53,44 @@ struct cache {
 
 #define CACHE_CTOR	4u	/* beside the public flags */
 
+/**
+ * struct reserve - a reserve of the script
+ * @reserve: NULL: there is none
+ * @busy: some context works on it
+ * @cache: 1 + the object cache that its objects are of, 0: none
+ * @size: of its objects
+ * @n: how many there must be
+ */
+struct reserve {
+	struct kspan_reserve *reserve;
+	bool busy;
+	u32 cache;
+	size_t size;
+	size_t n;
+};
+
 static struct cell cells[SIM_NR_CELLS];
 static struct cache caches[SIM_NR_CACHES];
+static struct reserve reserves[SIM_NR_RESERVES];
 static struct reader readers[SIM_MAX_CTX];
 static u32 next_id;
 static bool scavenging;
 static u64 nmisuse;	/* wrong frees that were made on purpose */
+static u32 nwild;	/* contexts that make one */
+static u32 nswitching;	/* contexts that switch debug facilities */
+static bool switched;	/* somebody did */
 
 void model_reset(void)
 {
 	memset(cells, 0, sizeof(cells));
 	memset(caches, 0, sizeof(caches));
+	memset(reserves, 0, sizeof(reserves));
 	memset(readers, 0, sizeof(readers));
 	next_id = 0;
 	scavenging = false;
 	nmisuse = 0;
+	nwild = nswitching = 0;
+	switched = false;
 }
 
 static gfp_t gfp_of(const struct sim_ctx *ctx)
@@ -295,7 +318,7 @@ static void op_noscan(struct sim_ctx *ctx, const u32 *arg)
 
 	if (!cell)
 		return;
-	cell->tiny = arg[1] && arg[1] < KSPAN_TINY_SIZE && !cfg(CFG_CHECKED);
+	cell->tiny = arg[1] && arg[1] < KSPAN_TINY_SIZE && (!cfg(CFG_CHECKED) || switched);
 	finish_alloc(arg[0], cell, kspan_alloc_noscan(arg[1], gfp_of(ctx)), arg[1],
 		     natural_align(arg[1], cell->tiny));
 }
@@ -326,10 +349,16 @@ static void op_aligned(struct sim_ctx *ctx, const u32 *arg)
 static void op_node(struct sim_ctx *ctx, const u32 *arg)
 {
 	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+	gfp_t only = arg[2] & 2 ? __GFP_THISNODE : 0;
+	int node = arg[2] & 1;
+	void *p;
 
-	if (cell)
-		finish_alloc(arg[0], cell, kspan_alloc_node(arg[1], gfp_of(ctx), arg[2] % 2),
-			     arg[1], natural_align(arg[1], false));
+	if (!cell)
+		return;
+	p = kspan_alloc_node(arg[1], gfp_of(ctx) | only, node);
+	if (only && !ZERO_OR_NULL_PTR(p) && sim_source.node_of(&sim_source, p) != node)
+		sim_fail("an object that must be of node %d is of another", node);
+	finish_alloc(arg[0], cell, p, arg[1], natural_align(arg[1], false));
 }
 
 /* Claim up to @n empty cells from @first on. */
@@ -440,10 +469,6 @@ static void op_free(struct sim_ctx *ctx, const u32 *arg)
 		return;
 	}
 	rcu = has_reader(cell);
-	if (rcu && ctx->id >= SIM_CTX_IRQ) {
-		cell->state = CELL_FULL;
-		return;
-	}
 	p = cell_give(cell, !rcu);
 	cell_drop(cell);
 	if (rcu)
@@ -510,14 +535,62 @@ static void op_freebulk(struct sim_ctx *ctx, const u32 *arg)
 static void op_wild(struct sim_ctx *ctx, const u32 *arg)
 {
 	struct cell *cell = cell_claim(arg[0], CELL_FULL);
+	struct cache *c = NULL;
 
 	if (!cell)
 		return;
-	if (cfg(CFG_CHECKED) && cell->usable > 1 && !cell->cache) {
+	if (cell->cache)
+		c = cache_use(cell->cache - 1);
+	/* while the heap becomes checked, or ceases to be, it need not be seen */
+	if (kspan_heap0.checked && !nswitching && cell->usable > 1 && (c || !cell->cache)) {
 		nmisuse++;
+		nwild++;
 		kspan_free(cell->p + 1);
+		nwild--;
 	}
+	if (c)
+		c->users--;
 	cell->state = CELL_FULL;
+}
+
+/* Where no lock may be waited for */
+
+static void op_nalloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_EMPTY);
+	void *p;
+
+	if (!cell)
+		return;
+	if (arg[2] & 1) {
+		p = kspan_zalloc_nolock(arg[1], GFP_NOWAIT);
+		if (p && arg[1])
+			check_zero(p, arg[1]);
+	} else {
+		p = kspan_alloc_nolock(arg[1], GFP_NOWAIT);
+	}
+	finish_alloc(arg[0], cell, p, arg[1], natural_align(arg[1], false));
+}
+
+static void op_nfree(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct cell *cell = cell_claim(arg[0], CELL_FULL);
+	struct cache *c = NULL;
+	void *p;
+
+	if (!cell)
+		return;
+	if (cell->cache)
+		c = cache_use(cell->cache - 1);
+	if (cell->cache ? !c : has_reader(cell)) {
+		cell->state = CELL_FULL;
+		return;
+	}
+	p = cell_give(cell, true);
+	cell_drop(cell);
+	kspan_free_nolock(p);
+	if (c)
+		c->users--;
 }
 
 /* RCU */
@@ -677,6 +750,111 @@ static void op_cshrink(struct sim_ctx *ctx, const u32 *arg)
 	c->users--;
 }
 
+static void op_cnalloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	u32 i = arg[0] % SIM_NR_CACHES;
+	struct cache *c = cache_use(i);
+	struct cell *cell;
+
+	if (!c)
+		return;
+	cell = cell_claim(arg[1], CELL_EMPTY);
+	if (cell)
+		finish_cached(cell, i, kspan_cache_alloc_nolock(c->cache, GFP_NOWAIT));
+	c->users--;
+}
+
+/* Reserves */
+
+static struct reserve *reserve_claim(u32 i, bool made)
+{
+	struct reserve *r = &reserves[i % SIM_NR_RESERVES];
+
+	if (r->busy || made != !!r->reserve)
+		return NULL;
+	r->busy = true;
+	return r;
+}
+
+static void op_rnew(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct reserve *r = reserve_claim(arg[0], false);
+	struct cache *c = NULL;
+
+	if (!r)
+		return;
+	r->n = arg[1] % SIM_NR_CELLS;
+	r->size = arg[2];
+	r->cache = arg[2] < SIM_NR_CACHES ? arg[2] + 1 : 0;
+	if (r->cache) {
+		c = cache_use(arg[2]);	/* until the reserve ends */
+		if (c)
+			r->reserve = kspan_cache_reserve_prefill(c->cache, gfp_of(ctx), r->n);
+		if (c && !r->reserve)
+			c->users--;
+	} else {
+		r->reserve = kspan_reserve_prefill(r->size, gfp_of(ctx), r->n);
+	}
+	r->busy = false;
+}
+
+static void op_rfill(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct reserve *r = reserve_claim(arg[0], true);
+	u32 n = arg[1] % SIM_NR_CELLS;
+
+	if (!r)
+		return;
+	if (!kspan_reserve_refill(&r->reserve, gfp_of(ctx), n) && r->n < n)
+		r->n = n;
+	if (kspan_reserve_count(r->reserve) != r->n)
+		sim_fail("a reserve of %zu objects has %zu", r->n,
+			 kspan_reserve_count(r->reserve));
+	r->busy = false;
+}
+
+static void take_reserved(struct reserve *r, struct cell *cell, bool zeroed)
+{
+	void *p;
+
+	zeroed = zeroed && (!r->cache || !(caches[r->cache - 1].flags & CACHE_CTOR));
+	p = kspan_reserve_alloc(r->reserve, zeroed ? __GFP_ZERO : 0);
+	if (!p != !r->n)
+		sim_fail("of a reserve of %zu objects one is %p", r->n, p);
+	r->n -= p != NULL;
+	if (p && zeroed)
+		check_zero(p, r->cache ? caches[r->cache - 1].size : r->size);
+	if (r->cache)
+		finish_cached(cell, r->cache - 1, p);
+	else
+		finish_alloc(0, cell, p, r->size, natural_align(r->size, false));
+}
+
+static void op_ralloc(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct reserve *r = reserve_claim(arg[0], true);
+	struct cell *cell;
+
+	if (!r)
+		return;
+	cell = cell_claim(arg[1], CELL_EMPTY);
+	if (cell)
+		take_reserved(r, cell, arg[2] & 1);
+	r->busy = false;
+}
+
+static void op_rend(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct reserve *r = reserve_claim(arg[0], true);
+
+	if (!r)
+		return;
+	kspan_reserve_return(r->reserve);
+	if (r->cache)
+		caches[r->cache - 1].users--;
+	memset(r, 0, sizeof(*r));
+}
+
 static u32 cells_of_cache(u32 cache)
 {
 	u32 i, n = 0;
@@ -728,6 +906,24 @@ static void op_scavenge(struct sim_ctx *ctx, const u32 *arg)
 	scavenging = false;
 }
 
+/* The heap becomes checked, or ceases to be, or is so otherwise, in use. */
+static void op_debug(struct sim_ctx *ctx, const u32 *arg)
+{
+	struct kspan_debug_config config = {
+		.flags = arg[0] & (2 * KSPAN_DEBUG_FAIL - 1),
+		.guard_every = 2,
+		.fail_every = 5,
+		.quarantine_bytes = 20000,
+	};
+
+	if (nwild)
+		return;
+	switched = true;
+	nswitching++;
+	heap_set_debug(&kspan_heap0, &config);
+	nswitching--;
+}
+
 static void op_verify(struct sim_ctx *ctx, const u32 *arg)
 {
 	int n = kspan_verify();
@@ -759,70 +955,24 @@ static void op_limit(struct sim_ctx *ctx, const u32 *arg)
 {
 	port_store(&kspan_heap0.config.limit_soft, (size_t)arg[0] << 10);
 	port_store(&kspan_heap0.config.limit_hard, (size_t)arg[1] << 10);
+	heap_drop_spares(&kspan_heap0);
 }
 
-#define OP_SLEEPS	1u
-
-static const struct {
-	const char *name;
-	u32 nargs;
-	u32 flags;
-	void (*run)(struct sim_ctx *ctx, const u32 *arg);
-} ops[] = {
-	{ "alloc", 2, 0, op_alloc },		/* cell, bytes */
-	{ "noscan", 2, 0, op_noscan },		/* cell, bytes */
-	{ "zalloc", 2, 0, op_zalloc },		/* cell, bytes */
-	{ "aligned", 3, 0, op_aligned },	/* cell, bytes, log2 of the alignment */
-	{ "node", 3, 0, op_node },		/* cell, bytes, node */
-	{ "bulk", 3, 0, op_bulk },		/* first cell, how many, bytes */
-	{ "realloc", 2, 0, op_realloc },	/* cell, bytes */
-	{ "free", 2, 0, op_free },		/* cell, 1: by another function */
-	{ "rcufree", 1, OP_SLEEPS, op_rcufree },	/* cell */
-	{ "rcuburst", 2, OP_SLEEPS, op_rcuburst },	/* how many, bytes */
-	{ "freebulk", 2, 0, op_freebulk },	/* first cell, how many */
-	{ "wild", 1, 0, op_wild },		/* cell */
-	{ "peek", 1, 0, op_peek },		/* cell */
-	{ "barrier", 0, OP_SLEEPS, op_barrier },
-	{ "cnew", 3, OP_SLEEPS, op_cnew },	/* cache, bytes, flags */
-	{ "calloc", 3, 0, op_calloc },		/* cache, cell, 1: zeroed */
-	{ "cbulk", 3, 0, op_cbulk },		/* cache, first cell, how many */
-	{ "cshrink", 1, OP_SLEEPS, op_cshrink },	/* cache */
-	{ "cdestroy", 1, OP_SLEEPS, op_cdestroy },	/* cache */
-	{ "release", 0, OP_SLEEPS, op_release },
-	{ "scavenge", 0, OP_SLEEPS, op_scavenge },
-	{ "verify", 0, OP_SLEEPS, op_verify },
-	{ "stats", 0, OP_SLEEPS, op_stats },
-	{ "offline", 1, OP_SLEEPS, op_offline },	/* cpu */
-	{ "online", 1, OP_SLEEPS, op_online },	/* cpu */
-	{ "limit", 2, 0, op_limit },		/* soft, hard: KiB */
+#define SIM_OP_RUN(name, nargs, flags)	op_##name,
+static void (*const run_op[NR_SIM_OPS])(struct sim_ctx *ctx, const u32 *arg) = {
+	SIM_OPS(SIM_OP_RUN)
 };
-
-int op_kind(const char *name)
-{
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		if (!strcmp(ops[i].name, name))
-			return i;
-	return -1;
-}
-
-const char *op_name(u32 kind)
-{
-	return ops[kind].name;
-}
-
-u32 op_nargs(u32 kind)
-{
-	return ops[kind].nargs;
-}
 
 void model_run_op(struct sim_ctx *ctx, const struct sim_op *op)
 {
-	if ((ops[op->kind].flags & OP_SLEEPS) && ctx->id >= SIM_CTX_IRQ)
+	const u32 flags = sim_ops[op->kind].flags;
+
+	if ((flags & OP_SLEEPS) && ctx->id >= SIM_CTX_IRQ)
+		return;
+	if (!(flags & OP_ANYWHERE) && ctx->id == SIM_CTX_NMI)
 		return;
 	sim_note(op->kind);
-	ops[op->kind].run(ctx, op->arg);
+	run_op[op->kind](ctx, op->arg);
 }
 
 /* Quiescence */
@@ -865,12 +1015,12 @@ static void check_budget(struct kspan_slotset *ss)
 	struct kspan_slot *slot = ss->os.slot[0];
 	u32 c, used = 0;
 
-	if (nlists() > 1 || !rcu_unused() || cfg(CFG_CPUS) > 1)
+	if (nlists() > 1 || !rcu_unused() || cfg(CFG_CPUS) > 1 || cfg(CFG_THREADS))
 		return;
 	for (c = 0; c < ss->nstacks; c++) {
 		u32 limit = *slot_limit(ss, slot, c);
 
-		used += limit ? (limit - ss->base[c]) * kspan_heap0.central[0][c].size : 0;
+		used += limit ? (limit - ss->base[c]) * kspan_heap0.node0.central[c].size : 0;
 	}
 	if (used != slot->budget_used)
 		sim_fail("stacks may hold %u bytes, the budget says %u", used,
@@ -928,6 +1078,10 @@ static void check_stats(void)
 		sim_fail("the heap has %llu bytes by its count, %llu by the source's",
 			 (unsigned long long)stats.sys_bytes,
 			 (unsigned long long)source_outstanding());
+	if (stats.noverflow || stats.nafterfree)
+		sim_fail("%llu writes past the end and %llu after free are reported",
+			 (unsigned long long)stats.noverflow,
+			 (unsigned long long)stats.nafterfree);
 	if (stats.ndouble || stats.nforeign || stats.ninterior != nmisuse)
 		sim_fail("wrong frees are reported: %llu double, %llu foreign, %llu interior",
 			 (unsigned long long)stats.ndouble, (unsigned long long)stats.nforeign,
@@ -936,8 +1090,26 @@ static void check_stats(void)
 
 void port_error(struct kspan_heap *heap)
 {
-	if (!cfg(CFG_CHECKED))
+	if (!cfg(CFG_CHECKED) && !switched)
 		sim_fail("a wrong free is reported that was none");
+}
+
+/* What is neither with the client nor free: reserves, quarantine. */
+static void end_holding(void)
+{
+	const struct kspan_debug *debug = &kspan_heap0.debug;
+	u32 i, arg[4] = { 0 };
+
+	if (!(debug->flags & KSPAN_DEBUG_QUARANTINE) && debug->quarantine.n)
+		sim_fail("%u objects stay in a quarantine that is over", debug->quarantine.n);
+	for (i = 0; i < SIM_NR_RESERVES; i++) {
+		if (reserves[i].busy)
+			sim_fail("reserve %u stays busy", i);
+		arg[0] = i;
+		op_rend(sim.self, arg);
+	}
+	heap_catch_up(&kspan_heap0);
+	debug_flush(&kspan_heap0);
 }
 
 /* Everything that is out is freed. */
@@ -952,6 +1124,8 @@ static void free_all(void)
 		op_free(sim.self, arg);
 	}
 	kspan_rcu_barrier();
+	heap_catch_up(&kspan_heap0);
+	debug_flush(&kspan_heap0);
 	for (i = 0; i < SIM_NR_CACHES; i++)
 		if (caches[i].cache)
 			cache_end(i);
@@ -960,21 +1134,39 @@ static void free_all(void)
 /* A single task cannot pass the hard limit, two can by what both ask for at once. */
 static void check_limit(void)
 {
-	size_t inuse = pages_to_bytes(kspan_heap0.pages.ninuse);
+	unsigned long flags = port_lock(&kspan_heap0.lock);
+	struct kspan_page_counts sum;
+	size_t inuse;
 
+	heap_sum_pages(&kspan_heap0, &sum);
+	port_unlock(&kspan_heap0.lock, flags);
+	inuse = pages_to_bytes(sum.ninuse - kspan_heap0.warm.npages);
 	if (nlists() == 1 && cfg(CFG_HARD) && inuse > cfg(CFG_HARD))
 		sim_fail("%zu bytes are in use, the limit being %zu", inuse,
 			 (size_t)cfg(CFG_HARD));
 }
 
-/* All metadata is given back but that of arenas, which stay. */
+static u64 count_transfers(void)
+{
+	u64 n = 0;
+	u32 c;
+
+	for (c = 0; c < KSPAN_NR_STACKS; c++)
+		n += kspan_heap0.slots.central[c].transfer != NULL;
+	return n;
+}
+
+/* All metadata is given back but that of arenas and transfer caches, which stay. */
 static void check_meta(void)
 {
 	u32 i;
 
-	for (i = 0; i < KSPAN_NR_FIX; i++)
-		if (i != FIX_ARENA && kspan_heap0.fix[i].ninuse)
+	for (i = 0; i < KSPAN_NR_FIX; i++) {
+		u64 stay = i == FIX_TRANSFER ? count_transfers() : 0;
+
+		if (i != FIX_ARENA && kspan_heap0.fix[i].ninuse != stay)
 			sim_fail("metadata of kind %u is lost", i);
+	}
 }
 
 /**
@@ -991,6 +1183,7 @@ void model_quiesce(bool last)
 		free_all();
 	else
 		op_verify(sim.self, NULL);
+	end_holding();
 	check_slots(&kspan_heap0.slots);
 	check_budget(&kspan_heap0.slots);
 	check_stats();

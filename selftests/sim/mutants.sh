@@ -6,7 +6,11 @@
 #
 #	selftests/sim/mutants.sh [all | NAME...]
 #
-# Without arguments a sample, which changes with the day of the year.
+# Without arguments a sample, which changes with the day of the year. With DOC=1 in
+# the environment the rows of those that ran go into Documentation/mutants.csv.
+#
+# In a patch the second line says what is wrong, and a line "try: SCRIPT..." which
+# scripts are run first: those that caught it before, where that would take long.
 
 cd "$(dirname "$0")" || exit 1
 top=$(cd ../.. && pwd)
@@ -58,6 +62,12 @@ build()
 	gcc -o "$work/sim" "${objs[@]}" "$base"/*.o
 }
 
+# header NAME: what a patch says before its hunks.
+header()
+{
+	sed '/^--- /,$d' "mutants/$1.patch"
+}
+
 # By which seed or script it was caught, and how.
 seeds_catch()
 {
@@ -65,19 +75,43 @@ seeds_catch()
 	sed -n 's/^# seed \([0-9]*\)$/seed \1/p' "$work/out" | head -n 1
 }
 
-catch()
+scripts_catch()
 {
 	local script how
 
-	seeds_catch 1..1500 && return
 	for how in --replay --faults --search; do
-		for script in scripts/*.sim; do
+		for script in "$@"; do
 			"$work/sim" $how "$script" >"$work/out" 2>&1 && continue
 			basename "$script"
 			return
 		done
 	done
+	return 1
+}
+
+catch()
+{
+	local first
+
+	mapfile -t first < <(header "$1" | sed -n 's/^try: //p' | tr ' ' '\n' |
+		sed 's,.*,scripts/&.sim,')
+	scripts_catch "${first[@]}" && return
+	seeds_catch 1..1500 && return
+	scripts_catch scripts/*.sim && return
 	seeds_catch 1501..$seeds
+}
+
+# document NAME BY SECONDS: its row of the table, in place of an older one.
+document()
+{
+	local table=$top/Documentation/mutants.csv
+
+	{
+		grep -v "^$1," "$table" 2>/dev/null
+		printf '%s,"%s",%s,%s,%s\n' "$1" "$(header "$1" | sed -n 2p)" "$2" "$3" \
+			"$(git rev-parse --short HEAD)"
+	} | LC_ALL=C sort >"$work/table"
+	cp "$work/table" "$table"
 }
 
 failed=0
@@ -89,11 +123,13 @@ for name in "${names[@]}"; do
 		continue
 	fi
 	start=$(date +%s%N)
-	by=$(catch)
+	by=$(catch "$name")
 	took=$((($(date +%s%N) - start) / 100000000))
 	printf '%-24s %-20s %5s s  %s\n' "$name" "${by:-NOT CAUGHT}" \
 		"$((took / 10)).$((took % 10))" \
 		"$(sed -n 's/^# //p' "$work/out" | grep -v '^seed' | head -n 1)"
 	[ -n "$by" ] || failed=1
+	[ -z "${DOC-}" ] || [ -z "$by" ] ||
+		document "$name" "$by" "$((took / 10)).$((took % 10))"
 done
 exit $failed

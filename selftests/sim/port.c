@@ -72,6 +72,25 @@ void sim_add(volatile void *p, u64 v, size_t size)
 	poke(p, peek(p, size) + v, size);
 }
 
+u32 port_fetch_add32(u32 *p, u32 v)
+{
+	u32 old;
+
+	sim_point(EV_RMW, p);
+	old = *p;
+	*p += v;
+	return old;
+}
+
+bool sim_cas(volatile void *p, u64 old, u64 new, u32 size)
+{
+	sim_point(EV_RMW, p);
+	if (peek(p, size) != old)
+		return false;
+	poke(p, new, size);
+	return true;
+}
+
 u32 port_or32(u32 *p, u32 mask)
 {
 	u32 old;
@@ -132,12 +151,29 @@ unsigned long port_lock(port_lock_t *lock)
 	struct sim_ctx *self = sim.self;
 
 	sim_point(EV_LOCK, lock);
+	if (sim_in_nmi())
+		sim_fail("an NMI waits for a lock of rank %u", lock->rank);
 	lock_check_order(lock);
 	self->irq_off++;
 	sim_wait(lock_is_free, lock, cfg(CFG_BUSY));
 	lock->holder = holder_id(self);
 	self->held[lock->rank]++;
 	return self->irq_off;
+}
+
+bool port_trylock(port_lock_t *lock, unsigned long *flags)
+{
+	struct sim_ctx *self = sim.self;
+
+	sim_point(EV_LOCK, lock);
+	if (lock->rank > PORT_RANK_MUTEX)
+		sim_fail("a lock that was never initialised is tried");
+	if (lock->holder)
+		return false;
+	*flags = ++self->irq_off;
+	lock->holder = holder_id(self);
+	self->held[lock->rank]++;
+	return true;
 }
 
 void port_unlock(port_lock_t *lock, unsigned long flags)
@@ -222,11 +258,6 @@ u64 port_now_ns(void)
 	return sim.now;
 }
 
-int port_nr_nodes(void)
-{
-	return cfg(CFG_NODES);
-}
-
 int port_node(void)
 {
 	return sim.self->cpu < 0 ? 0 : sim.self->cpu % cfg(CFG_NODES);
@@ -262,15 +293,8 @@ bool port_heap_start(struct kspan_heap *heap)
 	return false;
 }
 
-void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan)
+/* Scripts say when somebody catches up. */
+void port_defer(struct kspan_heap *heap)
 {
-	(void)p;
-	(void)size;
-	(void)gfp;
-	(void)noscan;
-}
-
-void port_obj_free(const void *p)
-{
-	(void)p;
+	(void)heap;
 }

@@ -38,8 +38,10 @@
 /* Memory and bits */
 #define port_memset(p, c, n)	memset(p, c, n)
 #define port_memcpy(d, s, n)	memcpy(d, s, n)
+#define port_memmove(d, s, n)	memmove(d, s, n)
 #define port_strlen(s)		strlen(s)
 #define port_ctz64(x)		((u32)__builtin_ctzll(x))
+#define port_clz64(x)		((u32)__builtin_clzll(x))
 #define port_popcount64(x)	((u32)__builtin_popcountll(x))
 
 /* Atomics: @size is 1, 2, 4 or 8 */
@@ -48,6 +50,8 @@ u64 sim_load_acquire(const volatile void *p, size_t size);
 void sim_store(volatile void *p, u64 v, size_t size);
 void sim_store_release(volatile void *p, u64 v, size_t size);
 void sim_add(volatile void *p, u64 v, size_t size);
+u32 port_fetch_add32(u32 *p, u32 v);
+bool sim_cas(volatile void *p, u64 old, u64 new, u32 size);
 u32 port_or32(u32 *p, u32 mask);
 u32 port_andnot32(u32 *p, u32 mask);
 
@@ -56,22 +60,23 @@ u32 port_andnot32(u32 *p, u32 mask);
 #define port_store(p, v)	sim_store(p, (u64)(__typeof__(*(p)))(v), sizeof(*(p)))
 #define port_store_release(p, v)					\
 	sim_store_release(p, (u64)(__typeof__(*(p)))(v), sizeof(*(p)))
+#define port_cas(p, old, new)						\
+	sim_cas(p, (u64)(uintptr_t)(old), (u64)(uintptr_t)(new), sizeof(*(p)))
 #define port_add(p, v)		sim_add(p, (u64)(v), sizeof(*(p)))
 
 /**
  * struct port_lock_t - a lock: interrupts are off while it is held
  * @holder: 1 + the context that has it, 0 free
  * @rank: its place in the lock order
- * @clock: when it was last given up, for the race detector; 0 none
  */
 typedef struct {
 	u32 holder;
 	u32 rank;
-	u32 clock;
 } port_lock_t;
 
 void port_lock_init(port_lock_t *lock, u32 rank);
 unsigned long port_lock(port_lock_t *lock);
+bool port_trylock(port_lock_t *lock, unsigned long *flags);
 void port_unlock(port_lock_t *lock, unsigned long flags);
 void port_assert_held(port_lock_t *lock);
 
@@ -146,13 +151,11 @@ static inline void port_list_move_tail(port_list_t *node, port_list_t *list)
  * @next: in the order in which they were given
  * @fn: what to call
  * @gen: for each context the section it was in, plus one; 0 for none
- * @clock: of the caller, for the race detector
  */
 typedef struct port_rcu {
 	struct port_rcu *next;
 	void (*fn)(struct port_rcu *head);
 	u32 gen[16];
-	u32 clock;
 } port_rcu_t;
 
 void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head));
@@ -162,14 +165,40 @@ void port_synchronize_rcu(void);
 /* Time, place, people */
 u64 port_now_ns(void);
 int port_node(void);
-int port_nr_nodes(void);
 void port_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void port_error(struct kspan_heap *heap);
 void port_set_errno(int e);
 void port_kick(struct kspan_heap *heap);
 bool port_heap_start(struct kspan_heap *heap);
-void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan);
-void port_obj_free(const void *p);
+void port_defer(struct kspan_heap *heap);
+
+static inline bool port_may_ask_source(void)
+{
+	return true;
+}
+
+/* Nobody observes. */
+#define port_watch_alloc()				false
+#define port_watch_free()				false
+#define port_obj_alloc(p, size, gfp, noscan, caller)	((void)(p))
+#define port_obj_free(p, caller)			((void)(p))
+#define port_obj_alloc_nolock(p, size, gfp, caller)	((void)(p))
+#define port_obj_free_now(p, caller)			((void)(p), true)
+#define port_frees_are_seen()				false
+#define port_obj_wait(p)				((void)(p))
+#define port_event_refill(size, wanted, got, node)	((void)(got))
+#define port_event_span_alloc(start, npages, pclass, node)	((void)(start))
+#define port_event_span_free(start, npages, pclass, node)	((void)(start))
+
+/* What a checked heap may ask for and nobody here has. */
+#define port_checked()					true
+#define port_set_checked(on)				((void)(on))
+#define port_stack_save(gfp)				((void)(gfp), 0u)
+#define port_stack_report(what, stack)			((void)(stack))
+#define port_should_fail(size, gfp)			false
+#define port_guard_alloc(size, gfp, caller)		((void *)NULL)
+#define port_guard_free(heap, p, caller)		false
+#define port_guard_size(p)				((size_t)0)
 
 #define PORT_SITE	"%p"
 
@@ -178,13 +207,19 @@ void port_obj_free(const void *p);
  * @cur: the slot that each CPU works on: its own, or @closed while frozen or dead
  * @slot: each CPU's own slot
  * @closed: the closed slot
- * @freezer: held from freeze to thaw, and while a dead CPU is drained
+ * @thread: slots of threads
+ * @owner: whose each of these is: 1 + a context, 0 nobody's
+ * @frozen: no thread may begin to work on its slot
+ * @freezer: held from freeze to thaw, and while a dead CPU or thread is drained
  * @heap: whose objects the slots hold
  */
 struct port_slotset {
 	struct kspan_slot *cur[4];
 	struct kspan_slot *slot[4];
 	struct kspan_slot *closed;
+	struct kspan_slot *thread[6];
+	u32 owner[6];
+	u32 frozen;
 	port_mutex_t freezer;
 	struct kspan_heap *heap;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The operations on a cache slot in the simulator, in two models: that of the
- * kernel (preemption off, a busy flag that an interrupt may find set) and that
- * of restartable sequences (start over when preempted before the commit). Which
- * one a run uses is part of its script. See slots.c.
+ * The operations on a cache slot in the simulator, in three models: that of the
+ * kernel (preemption off, a busy flag that an interrupt may find set), that of
+ * restartable sequences (start over when preempted before the commit), and that
+ * of threads' slots. Which one a run uses is part of its script. See slots.c.
  */
 #ifndef KSPAN_PORT_SLOT_H
 #define KSPAN_PORT_SLOT_H

@@ -69,6 +69,9 @@ void port_synchronize_rcu(void)
 		sim_fail("context %d waits for readers where it must not sleep", sim.self->id);
 	snapshot(gen);
 	sim_wait(sections_over, gen, false);
+	/* the second with nothing but a look between them: it waits for somebody */
+	if (sim.live && sim.self->nwaits++)
+		sim_yield();
 }
 
 void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head))

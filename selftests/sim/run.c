@@ -21,17 +21,28 @@ static bool heap_start(void)
 {
 	struct kspan_config config = {
 		.source = &sim_source,
-		.checked = cfg(CFG_CHECKED),
+		.debug.flags = cfg(CFG_CHECKED) ? KSPAN_DEBUG_CHECK : 0,
 		.limit_soft = cfg(CFG_SOFT),
 		.limit_hard = cfg(CFG_HARD),
 		.cache_bytes = cfg(CFG_CACHE_BYTES),
 		.stack_bytes = cfg(CFG_STACK_BYTES),
 		.stack_objs = cfg(CFG_STACK_OBJS),
+		.transfer_bytes = cfg(CFG_STACK_BYTES),
+		.transfer_objs = cfg(CFG_STACK_OBJS),
+		.warm_pages = KSPAN_WARM_PAGES,
+		.spares = cfg(CFG_SPARES),
+		.apart_bytes = 8192,
+		.nr_nodes = cfg(CFG_NODES),
 	};
 	static bool (*release)(struct kspan_source *src, void *addr, size_t nbytes);
+	static bool (*move)(struct kspan_source *src, void *from, size_t nbytes, void *to,
+			    size_t want);
 
-	if (!release)
+	if (!release) {
 		release = sim_source.release;
+		move = sim_source.move;
+	}
+	sim_source.move = cfg(CFG_MOVE) ? move : NULL;
 	sim_source.release = cfg(CFG_RELEASE) ? release : NULL;
 	sim_source.unit = 4096;
 	sim_source.grain = cfg(CFG_GRAIN);

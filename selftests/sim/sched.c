@@ -73,8 +73,10 @@ bool sim_atomic(const struct sim_ctx *ctx)
 /* Preemption: tasks of a kernel cannot be preempted everywhere, a thread can. */
 static bool preemptible(const struct sim_ctx *ctx)
 {
-	if (ctx->under || (ctx->id >= SIM_CTX_IRQ && ctx->id < SIM_CTX_RCU))
+	if (ctx->under)
 		return false;
+	if (ctx->id >= SIM_CTX_IRQ && ctx->id < SIM_CTX_RCU)
+		return !cfg(CFG_BUSY);	/* a signal handler */
 	return !cfg(CFG_BUSY) || (!ctx->irq_off && !ctx->preempt_off);
 }
 
@@ -130,15 +132,34 @@ static u32 candidates(struct sim_ctx **list)
 
 /* Interrupts */
 
+static bool is_softirq(const struct sim_ctx *ctx)
+{
+	return ctx->id >= SIM_CTX_IRQ && ctx->id < SIM_CTX_IRQ + SIM_NR_SOFTIRQS;
+}
+
+bool sim_in_nmi(void)
+{
+	return sim.self->id == SIM_CTX_NMI;
+}
+
+static bool irq_may_come(const struct sim_ctx *irq, const struct sim_ctx *over)
+{
+	if (!irq->ops || irq->live || over->id == SIM_CTX_NMI)
+		return false;
+	if (irq->id == SIM_CTX_NMI)
+		return true;
+	return !over->irq_off && !(is_softirq(irq) && is_softirq(over));
+}
+
 /* The next interrupt of the script that may come where @ctx is now. */
 static struct sim_ctx *next_irq(struct sim_ctx *ctx)
 {
 	u32 i;
 
-	if (!cfg(CFG_BUSY) || ctx->irq_off || ctx->cpu < 0)
+	if (ctx->cpu < 0)
 		return NULL;
 	for (i = SIM_CTX_IRQ; i < SIM_CTX_RCU; i++)
-		if (sim.ctx[i].ops && !sim.ctx[i].live)
+		if (irq_may_come(&sim.ctx[i], ctx))
 			return &sim.ctx[i];
 	return NULL;
 }
@@ -146,16 +167,18 @@ static struct sim_ctx *next_irq(struct sim_ctx *ctx)
 static void irq_begin(struct sim_ctx *irq, struct sim_ctx *over)
 {
 	irq->live = true;
-	irq->irq_off = 1;
+	irq->irq_off = !is_softirq(irq);
 	irq->cpu = over->cpu;
 	irq->over = over;
 	over->under = irq;
+	over->moved++;
 	sim.on_cpu[irq->cpu] = irq;
 }
 
 static void irq_end(struct sim_ctx *irq)
 {
 	irq->over->under = NULL;
+	irq->over->cpu = irq->cpu;	/* a thread may have moved in its handler */
 	sim.on_cpu[irq->cpu] = irq->over;
 	irq->cpu = -1;
 	irq->ops = NULL;
@@ -210,6 +233,8 @@ static void ctx_work(struct sim_ctx *ctx)
 		sim_point(EV_OP, NULL);
 		model_run_op(ctx, &ctx->ops->op[ctx->pc]);
 	}
+	if (ctx->id < SIM_CTX_IRQ)
+		slots_thread_exit();
 }
 
 static struct sim_ctx *choose_any(void);
@@ -220,7 +245,7 @@ static void ctx_exit(struct sim_ctx *ctx)
 	struct sim_ctx *next;
 
 	ctx->live = false;
-	if (ctx->irq_off != (ctx->over ? 1 : 0) || ctx->preempt_off || ctx->rcu_nest)
+	if (ctx->irq_off != (ctx->over && !is_softirq(ctx)) || ctx->preempt_off || ctx->rcu_nest)
 		sim_fail("context %d ends with interrupts or preemption off", ctx->id);
 	if (ctx->over)
 		irq_end(ctx);
@@ -384,6 +409,8 @@ void sim_point(enum sim_event event, const volatile void *addr)
 	if (++sim.steps > STEPS_MAX)
 		sim_fail("no end after %u steps", STEPS_MAX);
 	sim_note((u64)event << 8 | self->id);
+	if (event > EV_ACQUIRE && event != EV_RCU)
+		self->nwaits = 0;
 	if (sim.verbose)
 		fprintf(stderr, "%8llu ctx %d cpu %d event %d at %llx\n",
 			(unsigned long long)sim.steps, self->id, self->cpu, event,
@@ -424,6 +451,41 @@ void sim_wait(bool (*ready)(struct sim_ctx *ctx, void *arg), void *arg, bool spi
 			_longjmp(sim.main_jb, 1);	/* but for callbacks that nobody gave */
 		switch_to(next);
 		self->ready = NULL;
+	}
+}
+
+/* Who else could go on, but for those who yield, too. */
+static u32 yielded_to(struct sim_ctx **list)
+{
+	u32 i, n = candidates(list), left = 0;
+
+	for (i = 1; i < n; i++)
+		if (list[i]->nwaits < 2)
+			list[left++] = list[i];
+	return left;
+}
+
+/**
+ * sim_yield - let somebody else run, if anybody can
+ *
+ * For who waits in a loop: two of them could go on for ever between themselves.
+ */
+void sim_yield(void)
+{
+	struct sim_ctx *list[SIM_MAX_CTX];
+	u32 n = yielded_to(list);
+
+	if (!n)
+		return;
+	switch (sim.strategy) {
+	case STRAT_DFS:
+		switch_to(list[dfs_choose(n, true)]);
+		break;
+	case STRAT_PCT:
+		switch_to(highest(list, n));
+		break;
+	default:
+		switch_to(list[rng_below(&sim.rng, n)]);
 	}
 }
 

@@ -1,118 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Scripts: their text, how a seed makes one, and how one that fails is made
+ * Scripts: files of them, how a seed makes one, and how one that fails is made
  * smaller. See sched.c.
  */
 #include <stdlib.h>
 #include "sim.h"
 
-const char *const sim_cfg_name[NR_CFG] = {
-	"cpus", "busy", "nodes", "grain", "release", "zeroed", "checked", "soft", "hard",
-	"cache_bytes", "stack_bytes", "stack_objs", "spread", "exact",
-	"fail_rate", "fail_at", "bound",
-};
-
-static const u64 defaults[NR_CFG] = {
-	[CFG_CPUS] = 2,
-	[CFG_BUSY] = 1,
-	[CFG_NODES] = 1,
-	[CFG_GRAIN] = 8192,
-	[CFG_RELEASE] = 1,
-	[CFG_ZEROED] = 1,
-	[CFG_CACHE_BYTES] = 64 << 10,
-	[CFG_STACK_BYTES] = 32 << 10,
-	[CFG_STACK_OBJS] = 8,
-};
-
-void script_defaults(struct sim_script *script)
-{
-	memset(script, 0, sizeof(*script));
-	memcpy(script->cfg, defaults, sizeof(defaults));
-}
-
-/* Text */
-
-static struct sim_ops *parse_heading(struct sim_script *script, const char *word, const char *rest)
-{
-	u32 i = strtoul(rest, NULL, 0);
-
-	if (!strcmp(word, "setup:"))
-		return &script->setup;
-	if (!strcmp(word, "task") && i < SIM_MAX_TASKS)
-		return &script->list[i];
-	if (!strcmp(word, "irq") && i < SIM_MAX_IRQS)
-		return &script->list[SIM_MAX_TASKS + i];
-	return NULL;
-}
-
-static bool parse_set(struct sim_script *script, const char *rest)
-{
-	char name[32];
-	unsigned long long v;
-	u32 i;
-
-	if (sscanf(rest, "%31s %lli", name, (long long *)&v) != 2)
-		return false;
-	for (i = 0; i < NR_CFG; i++)
-		if (!strcmp(sim_cfg_name[i], name)) {
-			script->cfg[i] = v;
-			return true;
-		}
-	return false;
-}
-
-static bool parse_op(struct sim_ops *ops, const char *word, const char *rest)
-{
-	int kind = op_kind(word);
-	struct sim_op *op;
-	char *end;
-	u32 i;
-
-	if (kind < 0 || !ops || ops->n == SIM_MAX_OPS)
-		return false;
-	op = &ops->op[ops->n++];
-	memset(op, 0, sizeof(*op));
-	op->kind = kind;
-	for (i = 0; i < op_nargs(kind); i++) {
-		op->arg[i] = strtoul(rest, &end, 0);
-		rest = end;
-	}
-	return true;
-}
-
 bool script_parse(struct sim_script *script, FILE *in, const char *name)
 {
-	struct sim_ops *ops = NULL;
-	char line[160], word[32];
+	struct sim_text text = { .script = script };
+	char line[160];
 	u32 number = 0;
-	int at;
 
 	script_defaults(script);
 	while (fgets(line, sizeof(line), in)) {
-		bool ok = true;
-
 		number++;
-		at = 0;
-		if (sscanf(line, " %31s %n", word, &at) != 1 || word[0] == '#')
-			continue;
-		if (!strcmp(word, "set")) {
-			ok = parse_set(script, line + at);
-		} else if (!strcmp(word, "seed")) {
-			script->seed = strtoull(line + at, NULL, 0);
-		} else if (strchr(line, ':')) {
-			ops = parse_heading(script, word, line + at);
-			ok = ops != NULL;
-		} else {
-			ok = parse_op(ops, word, line + at);
-		}
-		if (!ok) {
-			fprintf(stderr, "%s:%u: not understood: %s", name, number, line);
+		if (!script_parse_line(&text, line)) {
+			fprintf(stderr, "%s:%u: not understood\n", name, number);
 			return false;
 		}
 	}
-	if (script->cfg[CFG_CPUS] < 1 || script->cfg[CFG_CPUS] > SIM_MAX_CPUS)
-		return false;
-	return true;
+	return script->cfg[CFG_CPUS] >= 1 && script->cfg[CFG_CPUS] <= SIM_MAX_CPUS;
 }
 
 static void print_ops(const struct sim_ops *ops, FILE *out)
@@ -120,8 +28,8 @@ static void print_ops(const struct sim_ops *ops, FILE *out)
 	u32 i, k;
 
 	for (i = 0; i < ops->n; i++) {
-		fprintf(out, "\t%s", op_name(ops->op[i].kind));
-		for (k = 0; k < op_nargs(ops->op[i].kind); k++)
+		fprintf(out, "\t%s", sim_ops[ops->op[i].kind].name);
+		for (k = 0; k < sim_ops[ops->op[i].kind].nargs; k++)
 			fprintf(out, " %u", ops->op[i].arg[k]);
 		fputc('\n', out);
 	}
@@ -133,7 +41,7 @@ void script_print(const struct sim_script *script, FILE *out)
 
 	fprintf(out, "seed %llu\n", (unsigned long long)script->seed);
 	for (i = 0; i < NR_CFG; i++)
-		if (script->cfg[i] != defaults[i])
+		if (script->cfg[i] != sim_cfg_default[i])
 			fprintf(out, "set %s %llu\n", sim_cfg_name[i],
 				(unsigned long long)script->cfg[i]);
 	if (script->setup.n)
@@ -155,6 +63,9 @@ void script_print(const struct sim_script *script, FILE *out)
  * @cells: how many are used: few, so that tasks meet
  * @nops: operations per task
  * @theme: index of the table of operations
+ * @caches: it has object caches
+ * @nolock: it has calls that wait for no lock, and NMIs
+ * @debug: debug facilities are switched meanwhile
  */
 struct flavour {
 	u32 size[4];
@@ -162,6 +73,8 @@ struct flavour {
 	u32 nops;
 	u32 theme;
 	bool caches;
+	bool nolock;
+	bool debug;
 };
 
 static const u32 sizes[] = {
@@ -177,6 +90,9 @@ static u32 pick_size(struct sim_rng *rng)
 {
 	u32 r = rng_below(rng, 40);
 
+	/* larger than an arena: with a mapping of its own, which moves */
+	if (!r && !rng_below(rng, 4))
+		return (4 + rng_below(rng, 8)) * (1100u << 10);
 	if (!r)
 		return large_sizes[rng_below(rng, ARRAY_SIZE(large_sizes))];
 	if (r == 1)
@@ -218,10 +134,16 @@ static void gen_alloc(struct sim_op *op, struct sim_rng *rng, const struct flavo
 		set_op(op, "aligned", cell, size, rng_below(rng, 17));
 		break;
 	case 4:
-		set_op(op, "node", cell, size, rng_below(rng, 2));
+		set_op(op, "node", cell, size, rng_below(rng, 4));
 		break;
 	case 5:
 		set_op(op, "noscan", cell, size, 0);
+		break;
+	case 6:
+		if (rng_below(rng, 2))
+			set_op(op, "rnew", cell, 1 + rng_below(rng, 12), size);
+		else
+			set_op(op, "ralloc", cell, 1 + cell, rng_below(rng, 2));
 		break;
 	default:
 		set_op(op, "alloc", cell, size, 0);
@@ -242,6 +164,12 @@ static void gen_free(struct sim_op *op, struct sim_rng *rng, const struct flavou
 	case 2:
 		set_op(op, "realloc", cell, pick_size(rng), 0);
 		break;
+	case 3:
+		if (!rng_below(rng, 4))
+			set_op(op, "rend", cell, 0, 0);
+		else
+			set_op(op, "free", cell, 0, 0);
+		break;
 	default:
 		set_op(op, "free", cell, rng_below(rng, 4) == 0, 0);
 	}
@@ -251,7 +179,7 @@ static void gen_cache(struct sim_op *op, struct sim_rng *rng, const struct flavo
 {
 	u32 cache = rng_below(rng, 2), cell = rng_below(rng, f->cells);
 
-	switch (rng_below(rng, 10)) {
+	switch (rng_below(rng, 12)) {
 	case 0:
 		set_op(op, "cnew", cache, f->size[0], rng_below(rng, 8));
 		break;
@@ -267,13 +195,31 @@ static void gen_cache(struct sim_op *op, struct sim_rng *rng, const struct flavo
 	case 4:
 		set_op(op, "peek", cell, 0, 0);
 		break;
+	case 5:
+		set_op(op, "rnew", cell, 1 + rng_below(rng, 12), cache);
+		break;
+	case 6:
+		set_op(op, "ralloc", cache, cell, rng_below(rng, 2));
+		break;
 	default:
 		set_op(op, "calloc", cache, cell, rng_below(rng, 2));
 	}
 }
 
+/* Debug facilities: any of them, two in five times none. */
+static u32 pick_debug(struct sim_rng *rng)
+{
+	u32 bits = rng_next(rng) & (2 * KSPAN_DEBUG_FAIL - 1);
+
+	return rng_below(rng, 5) < 2 ? 0 : bits | KSPAN_DEBUG_CHECK;
+}
+
 static void gen_heap(struct sim_op *op, struct sim_rng *rng, const struct flavour *f)
 {
+	if (f->debug && rng_below(rng, 2)) {
+		set_op(op, "debug", pick_debug(rng), 0, 0);
+		return;
+	}
 	switch (rng_below(rng, 10)) {
 	case 0:
 		set_op(op, "verify", 0, 0, 0);
@@ -299,11 +245,31 @@ static void gen_heap(struct sim_op *op, struct sim_rng *rng, const struct flavou
 	}
 }
 
+/* What may be called anywhere. */
+static void gen_nolock(struct sim_op *op, struct sim_rng *rng, const struct flavour *f)
+{
+	u32 cell = rng_below(rng, f->cells);
+	u32 size = f->size[rng_below(rng, 4)];
+	u32 r = rng_below(rng, 8);
+
+	/* one draw for each statement: the order of arguments is the compiler's */
+	if (r < 3)
+		set_op(op, "nalloc", cell, size, rng_below(rng, 2));
+	else if (r < 4 && f->caches)
+		set_op(op, "cnalloc", rng_below(rng, 2), cell, 0);
+	else if (r < 4)
+		set_op(op, "ralloc", rng_below(rng, 2), cell, 0);
+	else
+		set_op(op, "nfree", cell, 0, 0);
+}
+
 static void gen_op(struct sim_op *op, struct sim_rng *rng, const struct flavour *f)
 {
 	u32 r = rng_below(rng, 100);
 
-	if (f->caches && r < 35)
+	if (f->nolock && rng_below(rng, 4) == 0)
+		gen_nolock(op, rng, f);
+	else if (f->caches && r < 35)
 		gen_cache(op, rng, f);
 	else if (r < 55)
 		gen_alloc(op, rng, f);
@@ -326,10 +292,13 @@ static void gen_cfg(struct sim_script *script, struct sim_rng *rng)
 
 	c[CFG_CPUS] = 1 + rng_below(rng, 3);
 	c[CFG_BUSY] = rng_below(rng, 2);
+	c[CFG_THREADS] = !c[CFG_BUSY] && rng_below(rng, 2);
+	c[CFG_MOVE] = rng_below(rng, 4) != 0;
 	c[CFG_NODES] = rng_below(rng, 4) ? 1 : 2;
 	c[CFG_GRAIN] = grains[rng_below(rng, ARRAY_SIZE(grains))];
 	c[CFG_RELEASE] = rng_below(rng, 2);
 	c[CFG_ZEROED] = rng_below(rng, 2);
+	c[CFG_SPARES] = !c[CFG_RELEASE];
 	c[CFG_CHECKED] = !rng_below(rng, 12);
 	c[CFG_CACHE_BYTES] = budgets[rng_below(rng, ARRAY_SIZE(budgets))];
 	c[CFG_STACK_BYTES] = budgets[rng_below(rng, ARRAY_SIZE(budgets))];
@@ -341,6 +310,13 @@ static void gen_cfg(struct sim_script *script, struct sim_rng *rng)
 		c[CFG_HARD] = 300000 + rng_below(rng, 600000);
 	if (!rng_below(rng, 8))
 		c[CFG_SOFT] = 200000 + rng_below(rng, 600000);
+}
+
+static void gen_nmi(struct sim_ops *ops, struct sim_rng *rng, const struct flavour *f)
+{
+	ops->n = 1 + rng_below(rng, 4);
+	for (u32 i = 0; i < ops->n; i++)
+		gen_nolock(&ops->op[i], rng, f);
 }
 
 /**
@@ -365,6 +341,8 @@ void script_generate(struct sim_script *script, u64 seed)
 	f.cells = 3 + rng_below(&rng, 20);
 	f.nops = 3 + rng_below(&rng, 25);
 	f.caches = !rng_below(&rng, 3);
+	f.nolock = !rng_below(&rng, 3);
+	f.debug = !rng_below(&rng, 5);
 	script->setup.n = rng_below(&rng, 10);
 	if (f.caches) {
 		set_op(&script->setup.op[0], "cnew", 0, f.size[0], rng_below(&rng, 8));
@@ -382,6 +360,8 @@ void script_generate(struct sim_script *script, u64 seed)
 		for (k = 0; k < 1 + rng_below(&rng, 3); k++)
 			gen_op(&script->list[SIM_MAX_TASKS + i].op
 			       [script->list[SIM_MAX_TASKS + i].n++], &rng, &f);
+	if (f.nolock)
+		gen_nmi(&script->list[SIM_MAX_TASKS + SIM_MAX_IRQS - 1], &rng, &f);
 }
 
 /* Making one smaller */
@@ -436,9 +416,9 @@ static u32 shrink_cfg(struct sim_script *script, u32 tries)
 	for (i = 0; i < NR_CFG; i++) {
 		u64 old = script->cfg[i];
 
-		if (old == defaults[i] || i == CFG_BUSY)
+		if (old == sim_cfg_default[i] || i == CFG_BUSY || i == CFG_THREADS)
 			continue;
-		script->cfg[i] = defaults[i];
+		script->cfg[i] = sim_cfg_default[i];
 		if (still_fails(script, tries))
 			cut++;
 		else

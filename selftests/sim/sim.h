@@ -9,13 +9,7 @@
 #include <stdio.h>
 #include <ucontext.h>
 #include <kspan/heap.h>
-
-#define SIM_MAX_CPUS	4
-#define SIM_MAX_TASKS	4
-#define SIM_MAX_IRQS	4
-#define SIM_MAX_OPS	48
-#define SIM_NR_CELLS	48
-#define SIM_NR_CACHES	4
+#include "script.h"
 
 /* Contexts: the main one, the tasks, the interrupts, the one that runs RCU callbacks */
 #define SIM_CTX_MAIN	0
@@ -23,6 +17,14 @@
 #define SIM_CTX_IRQ	(SIM_CTX_TASK + SIM_MAX_TASKS)
 #define SIM_CTX_RCU	(SIM_CTX_IRQ + SIM_MAX_IRQS)
 #define SIM_MAX_CTX	(SIM_CTX_RCU + 1)
+
+/*
+ * In the kernel's model the first interrupts are softirqs, which the others may
+ * interrupt, and the last is an NMI, which comes anywhere and calls what may be
+ * called anywhere. In userspace's models they are signal handlers.
+ */
+#define SIM_NR_SOFTIRQS	2
+#define SIM_CTX_NMI	(SIM_CTX_RCU - 1)
 
 /* rand.c: the simulator's own generator, so that a seed means the same everywhere */
 struct sim_rng {
@@ -32,60 +34,10 @@ struct sim_rng {
 u64 rng_next(struct sim_rng *rng);
 u32 rng_below(struct sim_rng *rng, u32 n);
 
-/* What a script sets; by name in its text. */
-enum sim_cfg {
-	CFG_CPUS,
-	CFG_BUSY,	/* slots by busy flag, as in the kernel; else by rseq */
-	CFG_NODES,
-	CFG_GRAIN,
-	CFG_RELEASE,	/* the source can release, as mmap(); else only put */
-	CFG_ZEROED,	/* what the source gives reads as zero */
-	CFG_CHECKED,
-	CFG_SOFT,	/* limits in bytes */
-	CFG_HARD,
-	CFG_CACHE_BYTES,
-	CFG_STACK_BYTES,
-	CFG_STACK_OBJS,
-	CFG_SPREAD,	/* where the source puts memory: 0 low, 1 high, 2 anywhere */
-	CFG_EXACT,	/* the source never gives more than it must */
-	CFG_FAIL_RATE,	/* one in so many calls that can fail does; 0 none */
-	CFG_FAIL_AT,	/* the n-th such call fails, from 1; 0 none */
-	CFG_BOUND,	/* of an exhaustive search: preemptions; 0 no search */
-	NR_CFG
-};
-
-extern const char *const sim_cfg_name[NR_CFG];
-
-/* One step of a task: an operation of model.c and its arguments. */
-struct sim_op {
-	u8 kind;
-	u32 arg[4];
-};
-
-struct sim_ops {
-	u32 n;
-	struct sim_op op[SIM_MAX_OPS];
-};
-
-/**
- * struct sim_script - what a run does
- * @cfg: the world
- * @setup: done first, by the main context alone
- * @list: tasks, then interrupts
- * @seed: decides the rest
- */
-struct sim_script {
-	u64 cfg[NR_CFG];
-	struct sim_ops setup;
-	struct sim_ops list[SIM_MAX_TASKS + SIM_MAX_IRQS];
-	u64 seed;
-};
-
 /* script.c */
 bool script_parse(struct sim_script *script, FILE *in, const char *name);
 void script_print(const struct sim_script *script, FILE *out);
 void script_generate(struct sim_script *script, u64 seed);
-void script_defaults(struct sim_script *script);
 u32 script_shrink(struct sim_script *script, u32 tries);
 
 /* What can be seen at a scheduling point; the trace has them. */
@@ -105,6 +57,7 @@ enum sim_event {
  * @moved: how often it was preempted or moved
  * @section: of preemption off, counted when the outermost ends
  * @rcu_nest: RCU read-side nesting
+ * @nwaits: for grace periods, since it last did more than look
  * @held: locks held by rank
  * @nmutex: mutexes held
  * @over: the context that this interrupt interrupted
@@ -127,6 +80,7 @@ struct sim_ctx {
 	u32 moved;
 	u32 section;
 	u32 rcu_nest;
+	u32 nwaits;
 	u32 held[KSPAN_NR_RANKS];
 	u32 nmutex;
 	struct sim_ctx *over;
@@ -183,6 +137,7 @@ static inline u64 cfg(enum sim_cfg which)
 
 /* sched.c */
 void sim_point(enum sim_event event, const volatile void *addr);
+void sim_yield(void);
 void sim_wait(bool (*ready)(struct sim_ctx *ctx, void *arg), void *arg, bool spins);
 void sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 bool sim_should_fail(void);
@@ -190,6 +145,7 @@ void sim_reset(const struct sim_script *script);
 void sim_schedule(void);
 void sim_note(u64 v);
 bool sim_atomic(const struct sim_ctx *ctx);
+bool sim_in_nmi(void);
 void preempt_off(void);
 void preempt_on(void);
 
@@ -212,6 +168,7 @@ bool rcu_unused(void);
 
 /* slots.c */
 void slots_reset(void);
+void slots_thread_exit(void);
 void slots_offline(u32 cpu);
 void slots_online(u32 cpu);
 
@@ -225,9 +182,6 @@ u64 source_offset(const volatile void *p);
 void model_reset(void);
 void model_run_op(struct sim_ctx *ctx, const struct sim_op *op);
 void model_quiesce(bool last);
-int op_kind(const char *name);
-const char *op_name(u32 kind);
-u32 op_nargs(u32 kind);
 
 /* run.c */
 bool sim_run(const struct sim_script *script);

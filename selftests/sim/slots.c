@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The CPUs' slots in the simulator, in two models.
+ * The slots in the simulator, in three models.
  *
  * Busy flag, after the kernel's port: an operation has preemption off and the
  * flag set, step by step; an interrupt that comes in between finds the flag and
@@ -11,19 +11,29 @@
  * freezer before its one committing store starts again. To freeze is to point
  * every CPU to the closed slot and to have all sequences start again.
  *
+ * Threads' slots, after userspace's port without rseq: an operation has the busy
+ * flag of its thread's slot set, and backs out when the freezer's flag is up; a
+ * signal handler that finds the busy flag goes without. To freeze is to put up
+ * that flag and to wait until no slot is busy. A thread that ends empties its slot
+ * and leaves it to another.
+ *
  * See sched.c.
  */
 #include "sim.h"
 
+#define SIM_MAX_SLOTS	(SIM_MAX_CPUS + SIM_MAX_TASKS + 3)
 #define SLOT_BYTES	((size_t)128 << 10)
 
 static struct kspan_slotset *sets[SIM_NR_CACHES + 4];
 static port_mutex_t sets_lock;	/* before a freezer */
 
+static bool thread_gone[SIM_MAX_CTX];	/* it gets no slot any more */
+
 void slots_reset(void)
 {
 	port_mutex_init(&sets_lock);
 	memset(sets, 0, sizeof(sets));
+	memset(thread_gone, 0, sizeof(thread_gone));
 }
 
 /* The busy flag */
@@ -46,6 +56,93 @@ static void busy_leave(struct kspan_slot *slot)
 {
 	port_store(&slot->busy, 0);
 	preempt_on();
+}
+
+/* Threads */
+
+#define NO_SLOT		(~0u)
+
+/* A signal handler works for the thread that it interrupted. */
+static int thread_id(void)
+{
+	struct sim_ctx *ctx = sim.self;
+
+	while (ctx->over)
+		ctx = ctx->over;
+	return ctx->id;
+}
+
+static u32 thread_find(struct kspan_slotset *ss, u32 owner)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(ss->os.thread); i++)
+		if (ss->os.owner[i] == owner)
+			return i;
+	return NO_SLOT;
+}
+
+/* The thread's slot, given to it when it first asks. NULL: it is on its way out. */
+static struct kspan_slot *thread_slot(struct kspan_slotset *ss)
+{
+	u32 id = thread_id(), i = thread_find(ss, id + 1);
+
+	if (i == NO_SLOT && thread_gone[id])
+		return NULL;
+	if (i == NO_SLOT) {
+		sim_point(EV_RMW, ss->os.owner);
+		i = thread_find(ss, id + 1);	/* a handler may have asked meanwhile */
+	}
+	if (i == NO_SLOT) {
+		i = thread_find(ss, 0);
+		if (i == NO_SLOT)
+			sim_fail("there are more threads than slots");
+		ss->os.owner[i] = id + 1;
+	}
+	return ss->os.thread[i];
+}
+
+static struct kspan_slot *thread_enter(struct kspan_slotset *ss)
+{
+	struct kspan_slot *slot = thread_slot(ss);
+
+	if (!slot || port_load(&slot->busy))
+		return NULL;
+	port_store(&slot->busy, 1);
+	if (!port_load(&ss->os.frozen))
+		return slot;
+	port_store(&slot->busy, 0);
+	return NULL;
+}
+
+static bool threads_idle(struct sim_ctx *ctx, void *arg)
+{
+	struct kspan_slotset *ss = arg;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(ss->os.thread); i++)
+		if (ss->os.thread[i]->busy)
+			return false;
+	return true;
+}
+
+/* Either model with a busy flag. */
+static struct kspan_slot *slot_enter(struct kspan_slotset *ss)
+{
+	return cfg(CFG_BUSY) ? busy_enter(ss) : thread_enter(ss);
+}
+
+static void slot_leave(struct kspan_slot *slot)
+{
+	if (cfg(CFG_BUSY))
+		busy_leave(slot);
+	else
+		port_store(&slot->busy, 0);
+}
+
+static bool use_rseq(void)
+{
+	return !cfg(CFG_BUSY) && !cfg(CFG_THREADS);
 }
 
 /* Restartable sequences: preempt_off stands for "in a sequence". */
@@ -176,13 +273,13 @@ void *port_slot_pop(struct kspan_slotset *ss, u32 c)
 	struct kspan_slot *slot;
 	void *obj;
 
-	if (!cfg(CFG_BUSY))
+	if (use_rseq())
 		return rseq_pop(ss, c);
-	slot = busy_enter(ss);
+	slot = slot_enter(ss);
 	if (!slot)
 		return NULL;
 	obj = slot_pop(slot, c);
-	busy_leave(slot);
+	slot_leave(slot);
 	return obj;
 }
 
@@ -191,13 +288,13 @@ bool port_slot_push(struct kspan_slotset *ss, u32 c, void *obj)
 	struct kspan_slot *slot;
 	bool done;
 
-	if (!cfg(CFG_BUSY))
+	if (use_rseq())
 		return rseq_push(ss, c, obj);
-	slot = busy_enter(ss);
+	slot = slot_enter(ss);
 	if (!slot)
 		return false;
 	done = slot_push(ss, slot, c, obj);
-	busy_leave(slot);
+	slot_leave(slot);
 	return done;
 }
 
@@ -215,13 +312,13 @@ u32 port_slot_fill(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
 {
 	struct kspan_slot *slot;
 
-	if (!cfg(CFG_BUSY))
+	if (use_rseq())
 		return rseq_fill(ss, c, objs, n);
-	slot = busy_enter(ss);
+	slot = slot_enter(ss);
 	if (!slot)
 		return 0;
 	n = slot_fill(ss, slot, c, objs, n);
-	busy_leave(slot);
+	slot_leave(slot);
 	return n;
 }
 
@@ -229,13 +326,13 @@ u32 port_slot_drain(struct kspan_slotset *ss, u32 c, void **objs, u32 n)
 {
 	struct kspan_slot *slot;
 
-	if (!cfg(CFG_BUSY))
+	if (use_rseq())
 		return rseq_drain(ss, c, objs, n);
-	slot = busy_enter(ss);
+	slot = slot_enter(ss);
 	if (!slot)
 		return 0;
 	n = slot_count(ss, slot, c) ? slot_drain(ss, slot, c, objs, n) : 0;
-	busy_leave(slot);
+	slot_leave(slot);
 	return n;
 }
 
@@ -243,26 +340,31 @@ void port_slot_open(struct kspan_slotset *ss, u32 c)
 {
 	struct kspan_slot *slot;
 
-	if (!cfg(CFG_BUSY)) {
+	if (use_rseq()) {
 		rseq_open(ss, c);
 		return;
 	}
-	slot = busy_enter(ss);
+	slot = slot_enter(ss);
 	if (!slot)
 		return;
 	slot_open(ss, slot, c);
-	busy_leave(slot);
+	slot_leave(slot);
 }
 
 struct kspan_slot *port_slot_this(struct kspan_slotset *ss)
 {
-	return port_load(&ss->os.cur[sim.self->cpu < 0 ? 0 : sim.self->cpu]);
+	struct kspan_slot *slot;
+
+	if (!cfg(CFG_THREADS))
+		return port_load(&ss->os.cur[sim.self->cpu < 0 ? 0 : sim.self->cpu]);
+	slot = thread_slot(ss);
+	return slot ? slot : ss->os.closed;
 }
 
 /* At addresses that are the same in every run. */
 static struct kspan_slot *slot_make(u32 set, u32 i, size_t nbytes)
 {
-	static u64 pool[ARRAY_SIZE(sets)][SIM_MAX_CPUS + 1][SLOT_BYTES / sizeof(u64)];
+	static u64 pool[ARRAY_SIZE(sets)][SIM_MAX_SLOTS][SLOT_BYTES / sizeof(u64)];
 
 	if (nbytes > SLOT_BYTES)
 		sim_fail("a slot of %zu bytes", nbytes);
@@ -290,18 +392,20 @@ int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t g
 		ss->os.slot[cpu] = slot_make(i, cpu, ss->slot_bytes);
 		ss->os.cur[cpu] = sim.offline[cpu] ? ss->os.closed : ss->os.slot[cpu];
 	}
+	for (cpu = 0; cpu < ARRAY_SIZE(ss->os.thread); cpu++)
+		ss->os.thread[cpu] = slot_make(i, SIM_MAX_CPUS + 1 + cpu, ss->slot_bytes);
 	port_mutex_unlock(&sets_lock);
 	return 0;
 }
 
 void port_slotset_destroy(struct kspan_slotset *ss)
 {
-	u32 i, c, cpu;
+	u32 i, c;
 
 	port_mutex_lock(&sets_lock);
-	for (cpu = 0; cpu < cfg(CFG_CPUS); cpu++)
+	for (i = 0; i + 1 < port_slotset_nr(ss); i++)
 		for (c = 0; c < ss->nstacks; c++)
-			if (slot_count(ss, ss->os.slot[cpu], c))
+			if (slot_count(ss, port_slotset_slot(ss, i), c))
 				sim_fail("slots are destroyed with objects in them");
 	for (i = 0; i < ARRAY_SIZE(sets); i++) {
 		if (sets[i] != ss)
@@ -316,12 +420,14 @@ void port_slotset_destroy(struct kspan_slotset *ss)
 
 u32 port_slotset_nr(struct kspan_slotset *ss)
 {
-	return cfg(CFG_CPUS) + 1;
+	return (cfg(CFG_THREADS) ? ARRAY_SIZE(ss->os.thread) : cfg(CFG_CPUS)) + 1;
 }
 
 struct kspan_slot *port_slotset_slot(struct kspan_slotset *ss, u32 i)
 {
-	return i == cfg(CFG_CPUS) ? ss->os.closed : ss->os.slot[i];
+	if (i + 1 == port_slotset_nr(ss))
+		return ss->os.closed;
+	return cfg(CFG_THREADS) ? ss->os.thread[i] : ss->os.slot[i];
 }
 
 /* Freeze and thaw */
@@ -331,6 +437,11 @@ void port_slots_freeze(struct kspan_slotset *ss)
 	u32 i;
 
 	port_mutex_lock(&ss->os.freezer);
+	if (cfg(CFG_THREADS)) {
+		port_store(&ss->os.frozen, 1);
+		sim_wait(threads_idle, ss, false);
+		return;
+	}
 	for (i = 0; i < cfg(CFG_CPUS); i++)
 		port_store(&ss->os.cur[i], ss->os.closed);
 	sim_point(EV_FREEZE, ss);
@@ -345,10 +456,35 @@ void port_slots_thaw(struct kspan_slotset *ss)
 {
 	u32 i;
 
+	port_store(&ss->os.frozen, ss->off);
 	for (i = 0; i < cfg(CFG_CPUS); i++)
-		if (!sim.offline[i])
+		if (!sim.offline[i] && !ss->off)
 			port_store(&ss->os.cur[i], ss->os.slot[i]);
 	port_mutex_unlock(&ss->os.freezer);
+}
+
+/* A thread ends: its slot is emptied and another's. */
+void slots_thread_exit(void)
+{
+	u32 i, k;
+
+	if (!cfg(CFG_THREADS))
+		return;
+	port_mutex_lock(&sets_lock);
+	thread_gone[sim.self->id] = true;
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct kspan_slotset *ss = sets[i];
+
+		k = ss ? thread_find(ss, sim.self->id + 1) : NO_SLOT;
+		if (k == NO_SLOT)
+			continue;
+		ss->os.owner[k] = ~0u;	/* nobody's yet */
+		port_mutex_lock(&ss->os.freezer);
+		cache_drain_slot(ss->os.heap, ss, ss->os.thread[k]);
+		ss->os.owner[k] = 0;
+		port_mutex_unlock(&ss->os.freezer);
+	}
+	port_mutex_unlock(&sets_lock);
 }
 
 /* CPUs that go and come: after the kernel's port. */
@@ -412,7 +548,8 @@ void slots_online(u32 cpu)
 		if (!ss)
 			continue;
 		port_mutex_lock(&ss->os.freezer);
-		ss->os.cur[cpu] = ss->os.slot[cpu];
+		if (!ss->off)
+			ss->os.cur[cpu] = ss->os.slot[cpu];
 		port_mutex_unlock(&ss->os.freezer);
 	}
 	sim.offline[cpu] = false;

@@ -138,12 +138,26 @@ static void check_context(const char *what, gfp_t gfp)
 {
 	u32 rank;
 
+	if (sim_in_nmi())
+		sim_fail("the source is asked to %s in an NMI", what);
 	for (rank = 0; rank < KSPAN_NR_RANKS; rank++)
 		if (sim.self->held[rank])
 			sim_fail("the source is asked to %s under a lock of rank %u", what,
 				 rank);
 	if ((gfp & __GFP_DIRECT_RECLAIM) && sim_atomic(sim.self))
 		sim_fail("context %d may sleep in the source", sim.self->id);
+}
+
+/* The ranges are dealt out to the nodes in turn. */
+static int range_node(u32 r)
+{
+	return r % (u32)cfg(CFG_NODES);
+}
+
+static int source_node_of(struct kspan_source *src, const void *addr)
+{
+	(void)src;
+	return range_node((source_offset(addr) >> 32) - 1);
 }
 
 static void *source_get(struct kspan_source *src, size_t min, size_t want, size_t align,
@@ -163,6 +177,9 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 		r = rng_below(&sim.fault, NR_RANGES);
 	*got = cfg(CFG_EXACT) ? min : want;
 	for (i = 0; i < NR_RANGES && !p; i++)
+		if (node < 0 || range_node((r + i) % NR_RANGES) == node)
+			p = run_find((r + i) % NR_RANGES, *got, align, cfg(CFG_SPREAD) == 1);
+	for (i = 0; i < NR_RANGES && !p && !(gfp & __GFP_THISNODE); i++)
 		p = run_find((r + i) % NR_RANGES, *got, align, cfg(CFG_SPREAD) == 1);
 	if (!p)
 		return NULL;
@@ -214,8 +231,29 @@ static bool source_release(struct kspan_source *src, void *addr, size_t nbytes)
 	return true;
 }
 
+/* The pages at @from appear at @to. False: nothing did, and what was at @to is lost. */
+static bool source_move(struct kspan_source *src, void *from, size_t nbytes, void *to, size_t want)
+{
+	bool fails;
+
+	sim_point(EV_SOURCE, NULL);
+	check_context("move", 0);
+	check_run(from, nbytes, KSPAN_PAGE_SIZE);
+	check_run(to, want, KSPAN_PAGE_SIZE);
+	fails = sim_should_fail();
+	if (!fails) {
+		memcpy(to, from, nbytes);
+		memset((char *)to + nbytes, 0, want - nbytes);
+	}
+	sim_note(source_offset(to));
+	source_put(src, fails ? to : from, fails ? want : nbytes);
+	return !fails;
+}
+
 struct kspan_source sim_source = {
 	.get = source_get,
 	.put = source_put,
 	.release = source_release,
+	.move = source_move,
+	.node_of = source_node_of,
 };
