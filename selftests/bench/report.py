@@ -159,7 +159,7 @@ class Report:
                 continue
             yield from ("", ".. list-table:: " + title, "   :header-rows: 1", "")
             for line in table:
-                yield from ("   %s - %s" % ("-" if i else "*", cell)
+                yield from ("   %s - %s" % (" " if i else "*", cell)
                             for i, cell in enumerate(line))
         yield ""
         for line in self.summary():

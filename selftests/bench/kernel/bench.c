@@ -162,7 +162,10 @@ static __always_inline u64 batch_random(enum subject who, enum source from, size
 	return ns;
 }
 
-/* kmem_cache has bulk, kmalloc has not; kspan has it for both. */
+/*
+ * kmem_cache has bulk, kmalloc has not; kspan has it for both. What the kernel's
+ * returns is all or nothing: the number, in newer kernels a truth value.
+ */
 static __always_inline u64 bulk(enum subject who, enum source from, size_t size, u32 n)
 {
 	u64 start = ktime_get_ns();
@@ -170,7 +173,7 @@ static __always_inline u64 bulk(enum subject who, enum source from, size_t size,
 
 	for (i = 0; i + n <= BATCH; i += n) {
 		if (who == SLAB) {
-			failed |= kmem_cache_alloc_bulk(slab_cache, GFP_KERNEL, n, objs) != n;
+			failed |= !kmem_cache_alloc_bulk(slab_cache, GFP_KERNEL, n, objs);
 			kmem_cache_free_bulk(slab_cache, n, objs);
 		} else if (who == KSPAN && from == CACHE) {
 			failed |= kspan_cache_alloc_bulk(kspan_cache, GFP_KERNEL, n, objs) != n;
@@ -666,6 +669,17 @@ static const struct fill {
 	{ "mem-churn-settled", fill_churn_settled, CHURN_OBJECTS },
 };
 
+/* What the slab keeps of the rows before, for later: see kspan_release_memory(). */
+static void release_slab(void)
+{
+	u32 type, i;
+
+	for (type = 0; type < ARRAY_SIZE(kmalloc_caches); type++)
+		for (i = 0; i < ARRAY_SIZE(kmalloc_caches[type]); i++)
+			if (kmalloc_caches[type][i])
+				kmem_cache_shrink(kmalloc_caches[type][i]);
+}
+
 /* Bytes that @fill takes from the system; what was idle before is given back. */
 static u64 taken_by(const struct fill *fill, struct held *held, enum subject who, u64 *sys)
 {
@@ -676,6 +690,7 @@ static u64 taken_by(const struct fill *fill, struct held *held, enum subject who
 	held->state = 1;
 	msleep(5 * MSEC_PER_SEC);
 	kspan_release_memory();
+	release_slab();
 	before = free_bytes();
 	fill->run(held);
 	taken = before - free_bytes();

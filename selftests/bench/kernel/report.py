@@ -4,12 +4,13 @@
 
 	report.py LOG [FOLDER...]
 
-prints a table; into each FOLDER it writes kernel-VERSION.json and kernel-VERSION.inc
-(reStructuredText).
+prints a table; into each FOLDER it writes kernel-VERSION.json, kernel-VERSION.inc
+(reStructuredText) and kernel-VERSION.svg (by gnuplot).
 """
 
 import json
 import os
+import subprocess
 import sys
 
 TITLES = {
@@ -84,6 +85,32 @@ def text(results):
     yield from about(results)
 
 
+def plot(results, path):
+    """Instructions by those of the slab, over the size: a line for each row."""
+    series = {}
+    for row in results["time"]:
+        series.setdefault(row["row"], []).append(row)
+    data = "\n\n\n".join("\n".join("%d %.4f" % (row["bytes"], ratio(row)) for row in rows)
+                         for rows in series.values())
+    script = """
+set terminal svg size 800,480 font "sans-serif,12" background "white"
+set output '{path}'
+set title 'Instructions of kspan by those of the slab, {kernel}' noenhanced
+set xlabel 'bytes'
+set logscale x 2
+set logscale y 2
+set grid ytics
+set key outside right top noenhanced
+$data << EOD
+{data}
+EOD
+plot {lines}, 1 with lines dashtype 2 linecolor 'black' title 'the slab'
+""".format(path=path, kernel="Linux " + results["kernel"].split()[0], data=data,
+           lines=", ".join("$data index %d with linespoints title '%s'" % pair
+                           for pair in enumerate(series)))
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
 def rst(results):
     yield ".. SPDX-License-Identifier: GPL-2.0 OR MIT"
     yield ".. Written by make bench-kernel DOC=1."
@@ -112,6 +139,8 @@ def main():
         with open(os.path.join(folder, name + ".json"), "w", encoding="ascii") as f:
             json.dump(results, f, indent=1)
             f.write("\n")
+        if results["time"]:
+            plot(results, os.path.join(folder, name + ".svg"))
 
 
 main()
