@@ -21,10 +21,12 @@ CC	:= gcc
 endif
 AR	?= ar
 CFLAGS	?= -O2 -g
-# The newest headers that are installed, unless the user names others.
-KDIR	?= $(shell ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1)
+# The newest headers that are installed, unless the user names others; of
+# Debian's flavours the plain one, whatever else is there (-rt, -cloud).
+KDIR	?= $(shell ls -d /lib/modules/*/build 2>/dev/null | grep -vE -- '-(rt|cloud)-' | sort -V | tail -n 1)
 PREFIX	?= /usr/local
 LIBDIR	?= $(PREFIX)/lib
+MANDIR	?= $(PREFIX)/share/man
 # VARIANT names a build of its own (build/asan, say) and SAN what
 # -fsanitize= gets in it; the build without a name is build/ itself.
 VARIANT	?=
@@ -91,9 +93,9 @@ $(B)/malloc/%.o: %.c $(B)/flags | build/setup-lib
 	$(compile)
 
 # The operators of C++ as an archive needs them.
-$(B)/malloc/uspace/malloc_new_static.o: cflags += -D_GNU_SOURCE -DKSPAN_MALLOC_LIB \
-						  -DKSPAN_STATIC -fno-builtin
-$(B)/malloc/uspace/malloc_new_static.o: uspace/malloc_new.c $(B)/flags | build/setup-lib
+new_o	 := $(filter %/malloc_new.o %/malloc_new_forms.o,$(malloc_o))
+$(new_o:%.o=%_static.o): cflags += -D_GNU_SOURCE -DKSPAN_MALLOC_LIB -DKSPAN_STATIC -fno-builtin
+$(new_o:%.o=%_static.o): $(B)/malloc/%_static.o: %.c $(B)/flags | build/setup-lib
 	$(compile)
 
 $(B)/libkspan.so: $(api_o)
@@ -110,8 +112,7 @@ $(B)/libkspan-malloc.so: $(malloc_o) uspace/malloc.map
 		-Wl,--version-script=uspace/malloc.map -o $@ $(malloc_o) -lpthread
 
 $(B)/libkspan.a: $(api_o)
-$(B)/libkspan-malloc.a: $(filter-out %/malloc_new.o,$(malloc_o)) \
-			$(B)/malloc/uspace/malloc_new_static.o
+$(B)/libkspan-malloc.a: $(filter-out $(new_o),$(malloc_o)) $(new_o:%.o=%_static.o)
 $(B)/%.a:
 	@echo '  AR      $@'
 	@rm -f $@
@@ -125,6 +126,12 @@ define write_pc
 		'Version: $(VERSION)' 'Requires.private: liburcu-bp' \
 		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lkspan' \
 		'Libs.private: -lpthread' >$(1)
+endef
+
+define write_malloc_pc
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' '' 'Name: kspan-malloc' \
+		'Description: malloc() of kspan' 'Version: $(VERSION)' \
+		'Libs: -L$${libdir} -lkspan-malloc' 'Libs.private: -lpthread' >$(1)
 endef
 
 $(B)/kspan.pc: Makefile
@@ -159,9 +166,15 @@ build/setup-%: scripts/setup.sh
 
 ## Install
 
-.PHONY: install
-install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/kspan
+.PHONY: install man
+man: build/setup-docs
+	@scripts/man.sh
+
+install: lib man
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/kspan \
+		$(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	install -m 644 build/man/kspan.3 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 build/man/kspan.7 build/man/libkspan-malloc.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 644 build/libkspan.a build/libkspan-malloc.a $(DESTDIR)$(LIBDIR)
 	install -m 755 build/libkspan.so $(DESTDIR)$(LIBDIR)/libkspan.so.$(VERSION)
 	ln -sf libkspan.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libkspan.so.$(SOVERSION)
@@ -170,6 +183,7 @@ install: lib
 	ln -sf libkspan-malloc.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libkspan-malloc.so.$(SOVERSION)
 	ln -sf libkspan-malloc.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libkspan-malloc.so
 	$(call write_pc,$(DESTDIR)$(LIBDIR)/pkgconfig/kspan.pc)
+	$(call write_malloc_pc,$(DESTDIR)$(LIBDIR)/pkgconfig/kspan-malloc.pc)
 	install -m 644 include/kspan.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/kspan/types.h $(DESTDIR)$(PREFIX)/include/kspan
 
@@ -204,12 +218,21 @@ clean:
 help:
 	@echo 'make run              see kspan at work in a program and in a kernel'
 	@echo 'make check            prove it; the report closes with passed and failed'
+	@echo 'make check-full       all of it, for hours: what check samples, suites, kernels, fuzz, soak'
+	@echo 'make check-suites     test suites of others, over libkspan-malloc (SUITES=)'
+	@echo 'make soak             load on all CPUs for SOAK_SECONDS=1800; memory stays flat (SOAK=)'
+	@echo 'make check-kernels    the modules on Linux 6.1, 6.12, 7.2, 6.1-rt, 6.1-arm64 (KERNELS=)'
+	@echo 'make check-debug      the modules in kernels with KASAN, lockdep, KCSAN (DEBUG=)'
+	@echo 'make check-dkms       dkms installs them in a clean root'
 	@echo 'make lib              build/libkspan.so, build/libkspan-malloc.so, the .a of each'
 	@echo 'make modules          kspan.ko, kspan_kv.ko, kspan_test.ko (KDIR= for other headers)'
+	@echo 'make fuzz             look for bugs with each fuzz target (FUZZ_SECONDS=60, TARGETS=)'
+	@echo 'make stress           every entry point at once, for SECONDS=300; FORKS=, THREADS='
+	@echo 'make coverage         what of core/ no test reaches (llvm-cov)'
 	@echo 'make bench            libkspan-malloc against other mallocs (ROWS=, ROUNDS=, PEERS=)'
 	@echo 'make bench-kernel     kspan.ko against the kernel'\''s slab (KVER=, ROWS=, DOC=1)'
 	@echo 'make docs             build/docs/html/index.html'
-	@echo 'make install          the libraries and headers (PREFIX=, DESTDIR=)'
+	@echo 'make install          libraries, headers, manual pages (PREFIX=, LIBDIR=, MANDIR=, DESTDIR=)'
 	@echo 'make modules_install  the modules, into /lib/modules'
 	@echo 'make clean            leave what git has'
 	@echo

@@ -6,19 +6,13 @@
 # licence.
 
 cd "$(dirname "$0")/.." || exit 1
-failed=0 number=0
+. scripts/tap.sh
 
 # Print what breaks a rule as diagnostics; nothing to print is a pass.
 rule()
 {
-	number=$((number + 1))
-	if [ -z "$2" ]; then
-		echo "ok $number $1"
-	else
-		sed 's/^/# /' <<<"$2"
-		echo "not ok $number $1"
-		failed=1
-	fi
+	[ -z "$2" ]
+	result $? "$1" "$2"
 }
 
 shopt -s nullglob
@@ -52,7 +46,7 @@ while read -r file; do
 	[ -f "$file" ] && [ -s "$file" ] || continue
 	head -n 5 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0 OR MIT' ||
 		unlicensed+="$file"$'\n'
-done < <(git ls-files | grep -vE '^(selftests/(config|settings)|.*\.(tsv|png|svg|txt|json))$')
+done < <(git ls-files | grep -vE '^(selftests/(config|settings|data/.*)|.*\.(tsv|png|svg|csv|txt|json))$')
 rule "every file says GPL-2.0 OR MIT" "${unlicensed%$'\n'}"
 
 exit $failed

@@ -7,7 +7,7 @@
 #	scripts/check-user.sh VARIANT CC [SANITIZER]
 
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 variant=$1 cc=$2 san=${3-}
 log=build/check/$variant.build

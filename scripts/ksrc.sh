@@ -20,7 +20,8 @@ version=$(basename "$tarball" .tar.xz)
 version=${version#linux-source-}
 dest=build/ksrc-$version
 
-if [ ! -e "$dest/.complete" ] || [ "$tarball" -nt "$dest/.complete" ]; then
+if [ ! -e "$dest/.complete" ] || [ ! -e "$dest/tools/memory-model" ] ||
+   [ "$tarball" -nt "$dest/.complete" ]; then
 	echo "ksrc: unpacking kselftest, checkpatch and kernel-doc of Linux $version (10 s)" >&2
 	rm -rf "$dest"
 	mkdir -p "$dest"
@@ -29,6 +30,9 @@ if [ ! -e "$dest/.complete" ] || [ "$tarball" -nt "$dest/.complete" ]; then
 		"$top/tools/testing/selftests/lib.mk" \
 		"$top/tools/testing/selftests/kselftest*" \
 		"$top/tools/testing/selftests/run_kselftest.sh" \
+		"$top/lib/cmdline.c" \
+		"$top/tools/memory-model/litmus-tests" \
+		"$top/Documentation/litmus-tests" \
 		"$top/scripts/checkpatch.pl" \
 		"$top/scripts/const_structs.checkpatch" \
 		"$top/scripts/spelling.txt" \

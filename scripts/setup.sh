@@ -3,7 +3,10 @@
 #
 # Install what a build of kspan needs and this machine lacks.
 #
-#	scripts/setup.sh GROUP...	lib | modules | tests | docs | bench | all
+#	scripts/setup.sh GROUP...	lib | modules | tests | docs | bench | debug | arm64
+#			| suites | all
+#
+# all is what `make run` uses: all but arm64 and suites.
 #
 # A group whose packages are all there costs one dpkg-query. On a machine
 # without dpkg nothing is installed: the names below say what to bring.
@@ -13,11 +16,16 @@ set -eu
 lib="gcc libc6-dev make pkg-config liburcu-dev"
 modules="gcc make linux-headers-amd64 linux-image-amd64 linux-source-6.1 kmod
 	xz-utils"
-tests="clang g++ glibc-source libclang-rt-14-dev llvm valgrind sparse sqlite3 perl binutils
-	util-linux procps qemu-system-x86 busybox-static cpio kmod xz-utils"
+tests="python3 clang g++ gdb glibc-source libclang-rt-14-dev llvm valgrind sparse sqlite3 perl binutils
+	util-linux procps qemu-system-x86 busybox-static cpio kmod xz-utils trace-cmd
+	redis-server redis-tools z3 ruby lua5.4 gawk zstd git"
 docs="python3 python3-sphinx perl"
 bench="libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gnuplot-nox python3 gcc
 	redis-server redis-tools sqlite3 z3 ruby lua5.4 xz-utils"
+debug="gcc make flex bison bc libelf-dev linux-source-6.1 xz-utils"
+arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user qemu-system-arm linux-headers-amd64
+	busybox-static cpio kmod"
+suites="libpython3.11-testsuite stress-ng perl redis-server redis-tools tcl8.6 tcl xz-utils"
 
 say()
 {
@@ -32,8 +40,11 @@ wanted()
 		modules)	echo "$modules" ;;
 		tests)		echo "$tests" ;;
 		docs)		echo "$docs" ;;
+		debug)		echo "$debug" ;;
 		bench)		echo "$bench" ;;
-		all)		echo "$lib $modules $tests $docs $bench" ;;
+		arm64)		echo "$arm64" ;;
+		suites)		echo "$suites" ;;
+		all)		echo "$lib $modules $tests $docs $bench $debug" ;;
 		*)		say "unknown group: $group"; exit 2 ;;
 		esac
 	done | tr -s ' \t\n' '\n' | sort -u
