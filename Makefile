@@ -210,7 +210,7 @@ docs: build/setup-docs build/ksrc
 
 .PHONY: clean
 clean:
-	@rm -rf build Module.symvers modules.order .tmp_versions
+	@rm -rf build Module.symvers modules.order .tmp_versions .checkpatch-camelcase.*
 	@find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' \
 		-o -name '*.a' -o -name '*.so' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '*.symvers' -o -name '.*.cmd' -o -name '.*.d' \) -exec rm -f {} +
