@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # The table of KSPAN_OPTIONS in the documentation and the parser agree: the same
-# keys, and values and defaults that the table names are taken.
+# keys, and values and defaults that the table names are taken. Where the statistics say
+# what is in force, it is the default of the table.
 #
 #	scripts/check-options.sh [LIBRARY]
 
@@ -42,5 +43,18 @@ while IFS=$'\t' read -r key values default _; do
 	! takes "$key=" || { echo "# $key= is taken"; ok=1; }
 	result $ok "$key takes $values"
 done < <(rows)
+
+# default KEY: what the table says, with the unit in full
+default_of()
+{
+	rows | awk -F'\t' -v key="$1" '$1 == key { print $3 }' | sed 's/\([KMG]\)$/.0 \1iB/'
+}
+
+said=$(LD_PRELOAD=$lib KSPAN_OPTIONS=stats_exit=1 /bin/true 2>&1 >/dev/null | grep 'cache of a CPU')
+[[ $said == *"cache of a CPU $(default_of cache), epoch $(default_of epoch_ms) ms,"* ]]
+result $? "the defaults of cache and epoch_ms are those in the table" "$said"
+said=$(LD_PRELOAD=$lib KSPAN_OPTIONS=stats_exit=1,limit_soft=3M,limit_hard=4M,cache=2M /bin/true 2>&1 >/dev/null)
+[[ $said == *"cache of a CPU 2.0 MiB, "*"soft limit 3.0 MiB, hard limit 4.0 MiB"* ]]
+result $? "the statistics say what an option set" "$said"
 echo "1..$number"
 exit $failed

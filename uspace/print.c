@@ -59,6 +59,20 @@ static void print_class(const struct kspan_class_stats *cls)
 		    cls->nspan, human(cls->span_bytes).text);
 }
 
+static struct human limit(size_t nbytes)
+{
+	return nbytes ? human(nbytes) : (struct human){ "none" };
+}
+
+/* What is in force, whether an option or the default. */
+static void print_config(const struct kspan_config *config)
+{
+	port_report("cache of a CPU %s, epoch %u ms, soft limit %s, hard limit %s",
+		    human(config->cache_bytes).text, config->epoch_ms,
+		    limit(port_load(&config->limit_soft)).text,
+		    limit(port_load(&config->limit_hard)).text);
+}
+
 /* The classes that served most, from the most to the least. */
 static void print_classes(struct kspan_stats *stats)
 {
@@ -116,6 +130,7 @@ void kspan_print_stats(struct kspan_heap *heap)
 		    (unsigned long long)stats->nlarge_malloc,
 		    (unsigned long long)stats->nlarge_free, human(stats->large_bytes).text,
 		    (unsigned long long)stats->nfail);
+	print_config(&heap->config);
 	print_classes(stats);
 	kspan_stats_drop(stats);
 }
