@@ -268,16 +268,20 @@ static void prepare(void)
 static int fork_among_signals(void)
 {
 	struct sigaction act = { .sa_handler = fork_there, .sa_flags = SA_RESTART };
-	struct itimerval every = { { 0, 500 }, { 0, 500 } };
 	u32 i;
 
 	pthread_atfork(prepare, NULL, NULL);
 	sigaction(SIGUSR1, &act, NULL);
 	sigaction(SIGALRM, &act, NULL);
-	setitimer(ITIMER_REAL, &every, NULL);
 	for (i = 0; i < NFORKS; i++) {
+		/*
+		 * one for each fork(), at another moment of it each time: where a timer goes
+		 * on, a machine that needs longer for a handler comes to nothing else
+		 */
+		struct itimerval once = { .it_value = { 0, 1 + i * 37 % 1000 } };
 		pid_t pid;
 
+		setitimer(ITIMER_REAL, &once, NULL);
 		forking = 1;
 		pid = fork();
 		forking = 0;
