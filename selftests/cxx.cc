@@ -79,6 +79,20 @@ static void functions()
 	::operator delete[](::operator new[](40, align), align, std::nothrow);
 	::operator delete[](::operator new[](40, align, std::nothrow), 40, align);
 	::operator delete(nullptr);
+	for (std::size_t n = 0; n <= 16; n++) {
+		void *all[] = { hide(::operator new(n)), hide(::operator new[](n)),
+				hide(::operator new(n, std::nothrow)),
+				hide(::operator new(n, std::align_val_t{1})),
+				hide(::operator new[](n, std::align_val_t{2}, std::nothrow)) };
+
+		for (void *q : all)
+			CHECK(q && (std::uintptr_t)q % 16 == 0);
+		::operator delete(all[0], n);
+		::operator delete[](all[1]);
+		::operator delete(all[2], std::nothrow);
+		::operator delete(all[3], n, std::align_val_t{1});
+		::operator delete[](all[4], std::align_val_t{2});
+	}
 }
 
 static int handled;

@@ -57,7 +57,7 @@ static void try_all(int sig)
 	(void)sig;
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		p = hide(calloc(1, sizes[i]));
-		check(p && (uintptr_t)p % 8 == 0 && malloc_usable_size(p) >= sizes[i]);
+		check(p && (uintptr_t)p % 16 == 0 && malloc_usable_size(p) >= sizes[i]);
 		check(!sizes[i] || (!p[0] && !p[sizes[i] - 1]));
 		paint(p, sizes[i]);
 		check(is_painted(p, sizes[i]));

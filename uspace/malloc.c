@@ -3,8 +3,9 @@
  * The malloc family over the default heap, for libkspan-malloc.
  *
  * What differs from kspan_alloc() and kspan_free() is what C and glibc promise:
- * objects of more than 8 bytes are aligned to 16 (so class 24 is never used),
- * malloc(0) gives an object, free() keeps errno, realloc(p, 0) frees.
+ * every object is aligned to 16, since programs keep tags in the low bits of pointers
+ * (so classes 8 and 24 are never used), malloc(0) gives an object, free() keeps errno,
+ * realloc(p, 0) frees.
  *
  * The hit paths are a table lookup and one restartable sequence: no call, no
  * atomic instruction, no test of a mode. Until the heap has started, table.max
@@ -47,9 +48,9 @@ static struct {
 /* What the core is asked for, so that malloc()'s promises hold. */
 static inline size_t malloc_size(size_t size)
 {
-	if (size <= 8)
-		return size ? size : 1;
-	return size <= 32 ? (size + 15) & ~(size_t)15 : size;
+	if (size > 2 * MALLOC_ALIGN)
+		return size;
+	return size ? (size + MALLOC_ALIGN - 1) & -MALLOC_ALIGN : MALLOC_ALIGN;
 }
 
 static noinline void class_of_fill(void)
@@ -236,10 +237,10 @@ static size_t usable_size(const void *ptr)
 	return heap_size(HEAP, ptr);
 }
 
-/* Not so where it came from kspan_alloc(), whose 24 bytes may lie at any multiple of 8. */
-static bool is_aligned(const void *ptr, size_t size)
+/* Not so where it came from kspan_alloc(), whose 8 and 24 bytes lie at any multiple of 8. */
+static bool is_aligned(const void *ptr)
 {
-	return !((uintptr_t)ptr & (MALLOC_ALIGN - 1)) || size <= 8;
+	return !((uintptr_t)ptr & (MALLOC_ALIGN - 1));
 }
 
 /*
@@ -255,7 +256,7 @@ static noinline void *realloc_by_parts(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);	/* reports it */
 		return fail(ENOMEM);
 	}
-	if (size <= have && is_aligned(ptr, size))
+	if (size <= have && is_aligned(ptr))
 		return ptr;
 	obj = malloc_at(size, caller);
 	if (!obj)
@@ -273,7 +274,7 @@ static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);
 		return NULL;
 	}
-	if (unlikely(port_is_nested() || malloc_nested_owns(ptr) || !is_aligned(ptr, size)))
+	if (unlikely(port_is_nested() || malloc_nested_owns(ptr) || !is_aligned(ptr)))
 		return realloc_by_parts(ptr, size, caller);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);

@@ -40,11 +40,8 @@ static void leave(const struct fuzz_op *op)
 	port_nheld -= is_nested(op);
 }
 
-/* malloc() aligns to 16 what may hold something that needs it. */
-static size_t malloc_align(size_t size)
-{
-	return size <= 8 ? 8 : 16;
-}
+/* What malloc() and its kin align to, whatever the size. */
+#define MALLOC_ALIGN	((size_t)16)
 
 /*
  * An object of the region for handlers is not the heap's; all else that the model
@@ -97,7 +94,7 @@ static void op_malloc(const struct fuzz_op *op)
 	enter(op);
 	obj = fuzz_malloc(size);
 	leave(op);
-	got(cell, obj, least(size), malloc_align(size));
+	got(cell, obj, least(size), MALLOC_ALIGN);
 }
 
 static void op_calloc(const struct fuzz_op *op)
@@ -113,7 +110,7 @@ static void op_calloc(const struct fuzz_op *op)
 	obj = fuzz_calloc(n, size / n);
 	leave(op);
 	must(!obj || all_zero(obj, size));
-	got(cell, obj, least(size), malloc_align(size));
+	got(cell, obj, least(size), MALLOC_ALIGN);
 	must(!fuzz_calloc(SIZE_MAX / 2, n + 2) && errno == ENOMEM);
 }
 
@@ -143,7 +140,7 @@ static void op_realloc(const struct fuzz_op *op)
 	}
 	must(fuzz_holds(&old, obj, min(size, old.size)));
 	fuzz_forget(cell);
-	got(cell, obj, least(size), malloc_align(size));
+	got(cell, obj, least(size), MALLOC_ALIGN);
 	must(!fuzz_reallocarray(obj, SIZE_MAX / 2, n + 2) && errno == ENOMEM);
 }
 
@@ -165,7 +162,7 @@ static void op_posix_memalign(const struct fuzz_op *op)
 		return;
 	}
 	must(err == 0 ? errno == ERRNO_BEFORE : err == ENOMEM && obj == cell);
-	got(cell, err ? NULL : obj, least(size), align);
+	got(cell, err ? NULL : obj, least(size), max(align, MALLOC_ALIGN));
 }
 
 static void op_aligned(const struct fuzz_op *op)
@@ -184,7 +181,7 @@ static void op_aligned(const struct fuzz_op *op)
 	else
 		obj = fuzz_aligned_alloc(align, size);
 	leave(op);
-	got(cell, obj, least(size), align);
+	got(cell, obj, least(size), max(align, MALLOC_ALIGN));
 }
 
 static void op_valloc(const struct fuzz_op *op)
