@@ -261,7 +261,7 @@ void *heap_alloc_aligned(struct kspan_heap *heap, size_t size, size_t align, gfp
 			debug_set_size(heap, obj, size);
 		return obj;
 	}
-	if (!heap_ready(heap))
+	if (!heap_ready(heap) || (heap_checked(heap) && debug_refuses(heap, size, gfp)))
 		return heap_fail(heap, ENOMEM);
 	obj = large_alloc(heap, size, align, port_node(), gfp, false, caller);
 	return obj ? obj : heap_fail(heap, ENOMEM);
@@ -298,7 +298,7 @@ void *heap_alloc_node(struct kspan_heap *heap, size_t size, gfp_t gfp, int nodei
 	if (nodeid == NUMA_NO_NODE || !size)
 		return gfp & __GFP_ZERO ? heap_zalloc(heap, size, false, gfp, caller) :
 					  heap_alloc(heap, size, false, gfp, caller);
-	if (!heap_ready(heap) ||
+	if (!heap_ready(heap) || (heap_checked(heap) && debug_refuses(heap, size, gfp)) ||
 	    ((u32)nodeid >= heap->nnodes && (gfp & __GFP_THISNODE)))
 		return heap_fail(heap, ENOMEM);
 	if (size > KSPAN_MAX_SMALL_SIZE) {
@@ -805,8 +805,10 @@ size_t kspan_alloc_bulk(size_t size, gfp_t flags, size_t n, void **objs)
 	size_t i, got = 0;
 
 	if (size - 1 < KSPAN_MAX_SMALL_SIZE && heap_ready(heap)) {
+		bool refused = n && heap_checked(heap) && debug_refuses(heap, size, flags);
+
 		stack = span_class(size_to_class(size), false);
-		while (got < n) {
+		while (got < n && !refused) {
 			u32 want = n - got > 0x10000 ? 0x10000 : n - got;
 			u32 took = cache_alloc_bulk(&heap->slots,
 						    heap_want_central(heap, stack, port_node(),

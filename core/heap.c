@@ -51,7 +51,7 @@ void *heap_meta_get(struct kspan_heap *heap, size_t nbytes, gfp_t gfp, size_t *g
 	if (!port_may_ask_source())
 		return heap_lack(heap, 1);
 	nbytes = pages_to_bytes(bytes_to_pages(nbytes + CHUNK_HEAD));
-	if (!heap_within_limit(heap, nbytes))
+	if (!heap_within_limit(heap, nbytes, gfp))
 		return NULL;
 	gfp &= ~(__GFP_THISNODE | __GFP_ACCOUNT);
 	chunk = source->get(source, nbytes, nbytes, KSPAN_PAGE_SIZE, gfp, -1, got);
@@ -61,7 +61,7 @@ void *heap_meta_get(struct kspan_heap *heap, size_t nbytes, gfp_t gfp, size_t *g
 		return NULL;
 	chunk->nbytes = *got;
 	flags = port_lock(&heap->lock);
-	if (!heap_may_use(heap, *got)) {
+	if (!heap_may_use(heap, *got, gfp)) {
 		port_unlock(&heap->lock, flags);
 		source->put(source, chunk, *got);
 		return NULL;
@@ -331,7 +331,7 @@ static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
 	size_t nbytes = huge_bytes(heap, npages);
 	bool ok;
 
-	if (!heap_charge(heap, nbytes))
+	if (!heap_charge(heap, nbytes, gfp))
 		return false;
 	ok = huge_map(heap, span, npages, align, nodeid, gfp);
 	heap_uncharge(heap, nbytes);
@@ -361,19 +361,19 @@ static uintptr_t node_pages_alloc(struct kspan_heap *heap, struct kspan_node *no
 }
 
 /*
- * Free pages for @span: of node @nodeid, or with @any as well of others. *@room: false
- * when the limit does not let it have any.
+ * Free pages for @span: of node @nodeid, and without __GFP_THISNODE as well of others.
+ * *@room: false when the limit does not let it have any.
  */
 static bool heap_span_take(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
-			   u32 align, u32 pclass, int nodeid, bool any, bool *room)
+			   u32 align, u32 pclass, int nodeid, gfp_t gfp, bool *room)
 {
+	bool needzero, any = heap->nnodes > 1 && !(gfp & __GFP_THISNODE);
 	struct kspan_node *node = heap_node(heap, nodeid);
 	unsigned long flags = port_lock(&heap->lock);
 	uintptr_t addr = 0;
-	bool needzero;
 	u32 i = 0;
 
-	*room = heap_may_use(heap, pages_to_bytes(npages));
+	*room = heap_may_use(heap, pages_to_bytes(npages), gfp);
 	if (!*room)
 		any = false;
 	else if (node)
@@ -390,10 +390,10 @@ static bool heap_span_take(struct kspan_heap *heap, struct kspan_span *span, u32
 static bool heap_span_take_grow(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
 				u32 align, u32 pclass, int nodeid, gfp_t gfp)
 {
-	bool room, more, dropped = false, any = heap->nnodes > 1 && !(gfp & __GFP_THISNODE);
+	bool room, more, dropped = false;
 
 	do {
-		if (heap_span_take(heap, span, npages, align, pclass, nodeid, any, &room))
+		if (heap_span_take(heap, span, npages, align, pclass, nodeid, gfp, &room))
 			return true;
 		/* once: others may keep some meanwhile */
 		more = room && !dropped && heap_drop_spares(heap);
@@ -427,7 +427,7 @@ static bool heap_span_map_charged(struct kspan_heap *heap, struct kspan_span *sp
 	unsigned long flags;
 	void *mem;
 
-	if (!heap_within_limit(heap, nbytes))
+	if (!heap_within_limit(heap, nbytes, gfp))
 		return false;
 	if (!port_may_ask_source())
 		return false;
@@ -488,7 +488,7 @@ static struct kspan_span *node_span_at_hand(struct kspan_heap *heap, struct kspa
 	bool needzero;
 
 	port_assert_held(&heap->lock);
-	if (!heap_may_use(heap, pages_to_bytes(npages)))
+	if (!heap_may_use(heap, pages_to_bytes(npages), 0))
 		return NULL;
 	span = fix_take(fix);
 	if (!span)
@@ -572,7 +572,7 @@ struct kspan_span *heap_span_alloc(struct kspan_heap *heap, size_t npages, size_
 	if ((u32)nodeid >= heap->nnodes)
 		nodeid = 0;
 	port_kick(heap);
-	if (!huge && !heap_within_limit(heap, pages_to_bytes(npages)))
+	if (!huge && !heap_within_limit(heap, pages_to_bytes(npages), gfp))
 		return NULL;
 	if (!huge && !charge)
 		span = heap_span_at_hand(heap, npages, align, nobjs, pclass, nodeid);
@@ -774,7 +774,7 @@ static bool huge_grow(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	size_t more = nbytes - pages_to_bytes(span->npages);
 	bool ok;
 
-	if (!heap->config.source->move || !heap_charge(heap, more))
+	if (!heap->config.source->move || !heap_charge(heap, more, 0))
 		return false;
 	ok = huge_move(heap, span, nbytes);
 	heap_uncharge(heap, more);
@@ -831,12 +831,12 @@ bool heap_span_resize(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	if (npages > KSPAN_ARENA_PAGES || span->charged)
 		return false;
 	if (npages > span->npages &&
-	    !heap_within_limit(heap, pages_to_bytes(npages - span->npages)))
+	    !heap_within_limit(heap, pages_to_bytes(npages - span->npages), 0))
 		return false;
 	flags = port_lock(&heap->lock);
 	heap->large_bytes -= pages_to_bytes(span->npages);
 	if (npages > span->npages) {
-		ok = heap_may_use(heap, pages_to_bytes(npages - span->npages)) &&
+		ok = heap_may_use(heap, pages_to_bytes(npages - span->npages), 0) &&
 		     heap_extend(heap, arena, end, npages - span->npages, &needzero);
 		if (ok)
 			span->npages = npages;

@@ -695,6 +695,8 @@ void *kspan_cache_alloc_node(struct kspan_cache *cache, gfp_t flags, int node)
 		return kspan_cache_alloc(cache, flags);
 	if ((flags & __GFP_ZERO) && cache->ctor)
 		return heap_fail(heap, EINVAL);
+	if (heap_checked(heap) && debug_refuses(heap, cache->asked, flags))
+		return heap_fail(heap, ENOMEM);
 	if ((u32)node < heap->nnodes || !(flags & __GFP_THISNODE))
 		obj = cache_alloc_node(&cache->slots, cache_central(cache, node),
 				       flags & ~__GFP_ZERO, CALLER());
@@ -760,13 +762,20 @@ void kspan_cache_free(struct kspan_cache *cache, void *obj)
  * @objs: where to put them
  *
  * Context: as kspan_alloc().
- * Return: @n; 0 when there is no memory for all: nothing is allocated then.
+ * Return: @n; 0 when there is no memory for all: nothing is allocated then. 0, too, for
+ * __GFP_ZERO when there is a constructor.
  */
 size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, void **objs)
 {
+	struct kspan_heap *heap = cache->heap;
+	bool refused = n && heap_checked(heap) && debug_refuses(heap, cache->asked, flags);
 	size_t got = 0, i;
 
-	while (got < n) {
+	if ((flags & __GFP_ZERO) && cache->ctor) {
+		heap_fail(heap, EINVAL);
+		return 0;
+	}
+	while (got < n && !refused) {
 		u32 want = n - got > 0x10000 ? 0x10000 : n - got;
 		u32 took = cache_alloc_bulk(&cache->slots, cache_central(cache, port_node()),
 					    flags & ~__GFP_ZERO, want, objs + got, CALLER());
@@ -778,7 +787,7 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
 	for (i = 0; i < got; i++) {
 		if (heap_checked(cache->heap))
 			debug_alloc(cache->heap, objs[i], cache->asked, flags, CALLER());
-		if ((flags & __GFP_ZERO) && !cache->ctor)
+		if (flags & __GFP_ZERO)
 			port_memset(objs[i], 0, cache->asked);
 		port_obj_alloc(objs[i], cache->central->size, flags, cache->central->noscan,
 			       CALLER());

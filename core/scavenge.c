@@ -214,17 +214,26 @@ static size_t heap_used(struct kspan_heap *heap, const struct kspan_page_counts 
 	       heap->meta_bytes + heap->charged_bytes;
 }
 
+/* The hard limit for a request; none for one that may wait but not fail. */
+static size_t heap_limit_hard(struct kspan_heap *heap, gfp_t gfp)
+{
+	if ((gfp & __GFP_NOFAIL) && (gfp & __GFP_DIRECT_RECLAIM))
+		return 0;
+	return port_load(&heap->config.limit_hard);
+}
+
 /**
  * heap_may_use - does the hard limit let the heap use @nbytes more
  * @heap: which
  * @nbytes: counted by the caller before it lets go of the lock
+ * @gfp: of the request
  *
  * Context: the heap's lock is held.
  * Return: false when the hard limit would be passed.
  */
-bool heap_may_use(struct kspan_heap *heap, size_t nbytes)
+bool heap_may_use(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
 {
-	size_t hard = port_load(&heap->config.limit_hard);
+	size_t hard = heap_limit_hard(heap, gfp);
 	struct kspan_page_counts sum;
 	size_t used;
 
@@ -240,16 +249,17 @@ bool heap_may_use(struct kspan_heap *heap, size_t nbytes)
  * @heap: by which heap
  * @nbytes: to be given to heap_uncharge() once they are counted elsewhere, or will
  *	not be
+ * @gfp: of the request
  *
  * Context: no lock held; does not sleep.
  * Return: false when the hard limit would be passed; nothing is charged then.
  */
-bool heap_charge(struct kspan_heap *heap, size_t nbytes)
+bool heap_charge(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
 {
-	bool ok = heap_within_limit(heap, nbytes);
+	bool ok = heap_within_limit(heap, nbytes, gfp);
 	unsigned long flags = port_lock(&heap->lock);
 
-	ok = ok && heap_may_use(heap, nbytes);
+	ok = ok && heap_may_use(heap, nbytes, gfp);
 	if (ok)
 		heap->charged_bytes += nbytes;
 	port_unlock(&heap->lock, flags);
@@ -268,6 +278,7 @@ void heap_uncharge(struct kspan_heap *heap, size_t nbytes)
  * heap_within_limit - make room for @nbytes within the limits
  * @heap: which
  * @nbytes: about to be taken from the free pages or from the system
+ * @gfp: of the request
  *
  * Near the soft limit idle memory goes back first. Others may take the room before
  * the caller does: what counts for the hard limit is heap_may_use().
@@ -275,10 +286,10 @@ void heap_uncharge(struct kspan_heap *heap, size_t nbytes)
  * Context: no lock held; does not sleep.
  * Return: false when the hard limit would be passed.
  */
-bool heap_within_limit(struct kspan_heap *heap, size_t nbytes)
+bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
 {
 	size_t soft = port_load(&heap->config.limit_soft);
-	size_t hard = port_load(&heap->config.limit_hard);
+	size_t hard = heap_limit_hard(heap, gfp);
 	size_t least = soft && (!hard || soft < hard) ? soft : hard;
 	struct kspan_page_counts sum;
 	size_t used, idle;

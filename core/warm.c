@@ -51,7 +51,7 @@ static struct kspan_span *warm_take_locked(struct kspan_heap *heap, u32 npages)
 	u32 n = warm_find(warm, npages);
 
 	port_assert_held(&heap->lock);
-	if (!n || !heap_may_use(heap, pages_to_bytes(n))) {
+	if (!n || !heap_may_use(heap, pages_to_bytes(n), 0)) {
 		warm->nmiss++;
 		return NULL;
 	}

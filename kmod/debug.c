@@ -17,6 +17,7 @@
 
 #include <kspan/heap.h>
 #include "kmod.h"
+#include "params.h"
 
 DEFINE_STATIC_KEY_FALSE(kspan_checked_key);
 
@@ -207,14 +208,15 @@ static int param_set_debug(const char *val, const struct kernel_param *kp)
 {
 	struct debug_param *param = kp->arg;
 	unsigned int old = param->value;
-	int err;
+	int err, len = param_len(val);
 
 	if (!param_parse(param, val, &param->value)) {
 		param->value = old;
 		if (param->max == 1)
-			pr_err("%s=%s: must be 0 or 1\n", param->name, val ?: "");
+			pr_err("%s=%.*s: must be 0 or 1\n", param->name, len, val ?: "");
 		else
-			pr_err("%s=%s: must be 0 to %u\n", param->name, val ?: "", param->max);
+			pr_err("%s=%.*s: must be 0 to %u\n", param->name, len, val ?: "",
+			       param->max);
 		return -EINVAL;
 	}
 	err = params_apply();

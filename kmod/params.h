@@ -38,19 +38,25 @@ struct param_range {
 	bool zero_ok;
 };
 
+/* Bytes of a parameter's value without the newline that echo writes into sysfs. */
+static inline int param_len(const char *val)
+{
+	size_t len = val ? strlen(val) : 0;
+
+	return len && val[len - 1] == '\n' ? len - 1 : len;
+}
+
 /* Read a parameter's new value, or say in the log what it must be. */
 static inline int param_range_set(struct param_range *range, const char *val)
 {
-	size_t len = val ? strlen(val) : 0;
+	int len = param_len(val);
 	u64 n = 0;
 	bool ok;
 
-	if (len && val[len - 1] == '\n')	/* from echo, into sysfs */
-		len--;
 	ok = parse_size(val, len, &n) &&
 	     ((n >= range->min && n <= range->max) || (!n && range->zero_ok));
 	if (!ok) {
-		pr_err("%s=%s: must be %s%lu to %lu\n", range->name, val ?: "",
+		pr_err("%s=%.*s: must be %s%lu to %lu\n", range->name, len, val ?: "",
 		       range->zero_ok ? "0 or " : "", range->min, range->max);
 		return -EINVAL;
 	}

@@ -184,6 +184,9 @@ TEST(caches_in_every_way)
 	ASSERT_EQ(EINVAL, errno);
 	ASSERT_EQ(NULL, kspan_cache_alloc_nolock(built, GFP_NOWAIT | __GFP_ZERO));
 	ASSERT_EQ(EINVAL, errno);
+	errno = 0;
+	ASSERT_EQ(0, kspan_cache_alloc_bulk(built, GFP_KERNEL | __GFP_ZERO, 2, objs));
+	ASSERT_EQ(EINVAL, errno);
 	/* only what was constructed before */
 	ASSERT_EQ(NULL, kspan_cache_alloc_nolock(built, GFP_NOWAIT));
 	ASSERT_EQ(ENOMEM, errno);
@@ -193,8 +196,12 @@ TEST(caches_in_every_way)
 	ASSERT_EQ(NULL, kspan_cache_alloc(plain, GFP_KERNEL));
 	ASSERT_NE(NULL, obj = kspan_cache_alloc(plain, GFP_KERNEL | __GFP_NOFAIL));
 	kspan_cache_free(plain, obj);
-	ASSERT_NE(NULL, obj = kspan_cache_alloc_node(plain, GFP_KERNEL, 0));
-	kspan_cache_free(plain, obj);
+	ASSERT_EQ(NULL, kspan_cache_alloc_node(plain, GFP_KERNEL, 0));
+	ASSERT_EQ(0, kspan_cache_alloc_bulk(plain, GFP_KERNEL, 2, objs));
+	ASSERT_EQ(0, kspan_alloc_bulk(64, GFP_KERNEL, 2, objs));
+	ASSERT_EQ(NULL, kspan_alloc_node(64, GFP_KERNEL, 0));
+	ASSERT_EQ(NULL, kspan_alloc_aligned(64, 65536, GFP_KERNEL));
+	ASSERT_EQ(NULL, kspan_reserve_prefill(64, GFP_KERNEL, 2));
 	obj = kspan_cache_alloc_nolock(plain, GFP_NOWAIT);
 	if (obj)
 		kspan_free_nolock(obj);

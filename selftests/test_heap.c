@@ -172,6 +172,35 @@ TEST_F(heap, hard_limit_holds)
 	ASSERT_EQ(0, heap_verify(heap));
 }
 
+/* The hard limit is not for those who must not fail and may wait. */
+TEST_F(heap, hard_limit_nofail)
+{
+	static const size_t sizes[] = { 16, 300, 9000, 32 * KIB, 40 * KIB, 3 * MIB, 6 * MIB };
+	static void *objs[1000];
+	void *must_have[ARRAY_SIZE(sizes)];
+	u32 n, i;
+
+	heap->config.limit_hard = 9 * MIB;
+	for (n = 0; n < ARRAY_SIZE(objs); n++) {
+		objs[n] = get(heap, 40 * KIB);
+		if (!objs[n])
+			break;
+	}
+	ASSERT_LT(n, ARRAY_SIZE(objs));
+	ASSERT_EQ(NULL, heap_alloc(heap, 3 * MIB, false, __GFP_NOFAIL, 0));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		must_have[i] = heap_alloc(heap, sizes[i], false, GFP_KERNEL | __GFP_NOFAIL, 0);
+		ASSERT_NE(NULL, must_have[i]);
+		ASSERT_EQ(NULL, get(heap, 40 * KIB));
+	}
+	while (i--)
+		put(heap, must_have[i]);
+	while (n--)
+		put(heap, objs[n]);
+	ASSERT_EQ(0, heap->charged_bytes);
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
 /* Above the soft limit idle memory goes back before more is used. */
 TEST_F(heap, soft_limit)
 {

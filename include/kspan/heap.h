@@ -127,7 +127,7 @@ struct kspan_debug {
  * @debug: how it is checked, to begin with; heap_set_debug() changes it
  * @limit_soft: bytes above which idle memory is given back before more is
  *	taken; 0 = none
- * @limit_hard: bytes above which requests fail; 0 = none
+ * @limit_hard: bytes above which requests fail, but for __GFP_NOFAIL; 0 = none
  * @cache_bytes: bytes of objects that one CPU's cache may hold
  * @stack_bytes: bytes of objects that one stack may hold
  * @stack_objs: most objects that one stack may hold
@@ -656,9 +656,9 @@ bool heap_drop_spares(struct kspan_heap *heap);
 size_t heap_release_node(struct kspan_heap *heap, int nodeid, bool all, size_t max);
 bool heap_scavenge(struct kspan_heap *heap);
 size_t heap_release_memory(struct kspan_heap *heap);
-bool heap_within_limit(struct kspan_heap *heap, size_t nbytes);
-bool heap_may_use(struct kspan_heap *heap, size_t nbytes);
-bool heap_charge(struct kspan_heap *heap, size_t nbytes);
+bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp);
+bool heap_may_use(struct kspan_heap *heap, size_t nbytes, gfp_t gfp);
+bool heap_charge(struct kspan_heap *heap, size_t nbytes, gfp_t gfp);
 void heap_uncharge(struct kspan_heap *heap, size_t nbytes);
 
 /* nolock.c */

@@ -5,7 +5,7 @@
 
 . ./guest-lib.sh
 params=/sys/module/kspan/parameters
-plan 49
+plan 61
 
 # said TEXT: the log has it since the mark.
 said()
@@ -42,6 +42,22 @@ check "all of them at once, and right, are taken" \
 check "checked is on" test "$(cat $params/checked)" = Y
 check "limit_hard is 64 MiB" test "$(cat $params/limit_hard)" = 67108864
 refused kspan_kv "backend=slab: must be kspan or kmalloc" backend=slab
+
+# kept PARAMETER VALUE TEXT: written at run time, it is refused, and the log says TEXT in
+# one line; the parameter is what it was.
+kept()
+{
+	was=$(cat $params/$1)
+	klog_mark "$1=$2"
+	check_fails "$1=$2 is refused at run time" sh -c "echo '$2' >$params/$1"
+	check "$1=$2: the log says why" said "kspan: $1=$2: $3"
+	check "$1=$2: it is what it was" test "$(cat $params/$1)" = "$was"
+}
+
+kept limit_hard 5 "must be 0 or 1048576 to"
+kept limit_soft 1G1 "must be 0 or 1048576 to"
+kept poison perhaps "must be 0 or 1"
+kept quarantine_kib 1048577 "must be 0 to 1048576"
 check "limit_hard can be changed" sh -c "echo 16M >$params/limit_hard"
 check_fails "but not out of range" sh -c "echo 1 >$params/limit_hard"
 check_fails "nor below limit_soft" sh -c "echo 8M >$params/limit_hard"
