@@ -94,29 +94,36 @@ static struct kspan_fix *records_fix(struct kspan_heap *heap, const struct kspan
 			  span->nobjs <= 128 ? FIX_RECORDS_SMALL : FIX_RECORDS_BIG];
 }
 
-/* The lock under which objects of the span change hands. */
-static port_lock_t *span_lock(struct kspan_heap *heap, struct kspan_span *span)
+/*
+ * Whether the span, whose objects change hands under the lock of @central (the heap's if
+ * there is none), has objects out: it may have gone when one of them was freed twice.
+ */
+static bool span_is_out(const struct kspan_span *span, const struct kspan_central *central)
 {
-	return span->central ? &span->central->lock : &heap->lock;
+	if (span->central != central)
+		return false;
+	return central ? span->nfree != span->nobjs : span->state == SPAN_LARGE;
 }
 
 /* Give a span its table; without memory its objects are not known. */
 static void span_add_records(struct kspan_heap *heap, struct kspan_span *span, gfp_t gfp)
 {
-	struct kspan_record *records = fix_alloc(records_fix(heap, span),
-						 (gfp & ~__GFP_ZERO) | __GFP_NOWARN);
+	struct kspan_central *central = port_load_acquire(&span->central);
+	port_lock_t *lock = central ? &central->lock : &heap->lock;
+	struct kspan_fix *fix = records_fix(heap, span);
+	struct kspan_record *records = fix_alloc(fix, (gfp & ~__GFP_ZERO) | __GFP_NOWARN);
 	unsigned long flags;
 
 	if (!records)
 		return;
-	flags = port_lock(span_lock(heap, span));
-	if (!span->records) {
+	flags = port_lock(lock);
+	if (!span->records && span_is_out(span, central) && records_fix(heap, span) == fix) {
 		/* pairs with the load in record_of() */
 		port_store_release(&span->records, records);
 		records = NULL;
 	}
-	port_unlock(span_lock(heap, span), flags);
-	fix_free(records_fix(heap, span), records);
+	port_unlock(lock, flags);
+	fix_free(fix, records);
 }
 
 /* The record of the object of @span that @ptr points into, or NULL. */

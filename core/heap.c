@@ -415,22 +415,15 @@ static bool heap_span_map(struct kspan_heap *heap, struct kspan_span *span, u32 
 	return heap_span_take_grow(heap, span, npages, align, pclass, nodeid, gfp);
 }
 
-/*
- * Pages for a large span that are to be charged: from the source, and no more than
- * the span's, so that they are nobody else's until they go back there.
- */
-static bool heap_span_map_charged(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
-				  u32 align, int nodeid, gfp_t gfp)
+/* Pages for a large span that are to be charged. */
+static bool charged_map(struct kspan_heap *heap, struct kspan_span *span, u32 npages, u32 align,
+			int nodeid, gfp_t gfp)
 {
 	struct kspan_source *source = heap->config.source;
 	size_t got, nbytes = pages_to_bytes(npages);
 	unsigned long flags;
 	void *mem;
 
-	if (!heap_within_limit(heap, nbytes, gfp))
-		return false;
-	if (!port_may_ask_source())
-		return false;
 	mem = source->get(source, nbytes, nbytes, piece_align(heap, npages, align), gfp,
 			  source_node(heap, nodeid), &got);
 	if (!mem)
@@ -448,6 +441,22 @@ static bool heap_span_map_charged(struct kspan_heap *heap, struct kspan_span *sp
 	span->charged = true;
 	port_unlock(&heap->lock, flags);
 	return true;
+}
+
+/*
+ * They come from the source, and no more than the span's, so that they are nobody else's
+ * until they go back there.
+ */
+static bool heap_span_map_charged(struct kspan_heap *heap, struct kspan_span *span, u32 npages,
+				  u32 align, int nodeid, gfp_t gfp)
+{
+	bool ok;
+
+	if (!port_may_ask_source() || !heap_charge(heap, pages_to_bytes(npages), gfp))
+		return false;
+	ok = charged_map(heap, span, npages, align, nodeid, gfp);
+	heap_uncharge(heap, pages_to_bytes(npages));
+	return ok;
 }
 
 static void heap_span_unmap_charged(struct kspan_heap *heap, struct kspan_span *span)

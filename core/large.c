@@ -67,7 +67,8 @@ void large_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uin
 		return;
 	}
 	if (unlikely(span->charged) && !port_may_ask_source()) {
-		/* nor may the source be given anything here */
+		/* nor may the source be given anything here; whoever observes frees has seen it */
+		span->kept = true;
 		if (!heap_defer_free(heap, span, 0))
 			heap_misuse(heap, KSPAN_DOUBLE_FREE, ptr, caller);
 		return;

@@ -97,7 +97,8 @@ static void pending_free(struct kspan_heap *heap, struct kspan_span *span, u32 p
 		tiny_free_block(heap, span, obj, 0);	/* a block: its objects are gone */
 		return;
 	}
-	port_obj_free(obj, 0);
+	if (pclass != KSPAN_PC_LARGE || !span->kept)	/* see large_free() */
+		port_obj_free(obj, 0);
 	heap_free(heap, obj, 0);
 }
 
@@ -443,7 +444,9 @@ void heap_free_nolock(struct kspan_heap *heap, void *ptr, uintptr_t caller)
 		return;
 	span = pagemap_span(heap, (uintptr_t)ptr);
 	if (!span) {
-		heap_free_unknown(heap, ptr, caller);
+		/* a guarded one's free, too, is seen now or cannot be */
+		if (!port_guard_size(ptr) || port_obj_free_now(ptr, caller))
+			heap_free_unknown(heap, ptr, caller);
 		return;
 	}
 	if (span->pclass == KSPAN_PC_TINY) {
@@ -501,8 +504,8 @@ void *kspan_zalloc_nolock(size_t size, gfp_t flags)
  * When the CPU's cache has no room the free is put off, until the heap is next
  * called by somebody who may lock: in a kernel that is an interrupt soon
  * afterwards. In a kernel with kmemleak an NMI cannot free what
- * kspan_alloc_noscan() of under 16 bytes gave: the object is lost, and kmemleak
- * says so.
+ * kspan_alloc_noscan() of under 16 bytes gave, nor a guarded object: it is lost, and
+ * kmemleak says so.
  *
  * Context: any: as kspan_alloc_nolock().
  */

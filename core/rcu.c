@@ -138,6 +138,7 @@ static void mark_free(struct kspan_heap *heap, void *ptr)
 	int idx;
 
 	if (!span) {
+		port_obj_free(ptr, 0);
 		heap_free_unknown(heap, ptr, 0);	/* guarded: the port waits itself */
 		return;
 	}

@@ -24,6 +24,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
@@ -87,6 +88,14 @@ static void guards_unmap(struct work_struct *work)
 }
 
 static DECLARE_WORK(guards_work, guards_unmap);
+
+/* An NMI that frees must not touch the work's queue. */
+static void guards_freed(struct irq_work *work)
+{
+	schedule_work(&guards_work);
+}
+
+static struct irq_work guards_irq_work = IRQ_WORK_INIT(guards_freed);
 
 /* One that has been free for long, or was never used. */
 static struct guard *guard_get(void)
@@ -195,7 +204,7 @@ static void guard_check(struct kspan_heap *heap, struct guard *guard, uintptr_t 
  * @ptr: any pointer that is not on one of the heap's pages
  * @caller: who frees it
  *
- * Context: any but NMI.
+ * Context: any.
  * Return: false: it is not one.
  */
 bool port_guard_free(struct kspan_heap *heap, void *ptr, uintptr_t caller)
@@ -215,7 +224,7 @@ bool port_guard_free(struct kspan_heap *heap, void *ptr, uintptr_t caller)
 	guard_check(heap, guard, caller);
 	WRITE_ONCE(guard->free_site, caller);
 	smp_store_release(&guard->state, GUARD_FREED);	/* for guards_unmap() */
-	schedule_work(&guards_work);
+	irq_work_queue(&guards_irq_work);
 	return true;
 }
 
@@ -260,6 +269,7 @@ void kspan_guards_stop(void)
 {
 	unsigned int i;
 
+	irq_work_sync(&guards_irq_work);
 	flush_work(&guards_work);
 	for (i = 0; i < GUARDS; i++)
 		if (guards[i].state == GUARD_LIVE)

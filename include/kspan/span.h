@@ -52,7 +52,8 @@ enum kspan_span_state {
  * @trimmed: the system has the memory of its free pages, and no object was taken
  *	since; central's lock
  * @kept: all its objects are free and it is on the partial list all the same: one of
- *	them was freed twice, and that is yet to be found; central's lock
+ *	them was freed twice, and that is yet to be found; central's lock. Of a large
+ *	span: its free was put off when it had been observed; whoever frees it
  * @nodeid: NUMA node of its memory, as its arena's
  * @marks: tiny spans: one word per block, see tiny.c
  * @bytes: large spans: bytes asked for

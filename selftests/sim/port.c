@@ -281,6 +281,12 @@ void port_set_errno(int e)
 	(void)e;
 }
 
+/* As on PREEMPT_RT, where the page allocator's locks sleep. */
+bool port_may_ask_source(void)
+{
+	return !cfg(CFG_RT) || !sim_atomic(sim.self);
+}
+
 /* Scripts say when the scavenger comes. */
 void port_kick(struct kspan_heap *heap)
 {

@@ -172,33 +172,32 @@ void port_kick(struct kspan_heap *heap);
 bool port_heap_start(struct kspan_heap *heap);
 void port_defer(struct kspan_heap *heap);
 
-static inline bool port_may_ask_source(void)
-{
-	return true;
-}
+/* Where pages may be asked for and given back: with the setting rt not everywhere. */
+bool port_may_ask_source(void);
 
-/* Nobody observes. */
-#define port_watch_alloc()				false
-#define port_watch_free()				false
-#define port_obj_alloc(p, size, gfp, noscan, caller)	((void)(p))
-#define port_obj_free(p, caller)			((void)(p))
-#define port_obj_alloc_nolock(p, size, gfp, caller)	((void)(p))
-#define port_obj_free_now(p, caller)			((void)(p), true)
-#define port_frees_are_seen()				false
-#define port_obj_wait(p)				((void)(p))
+/* Observation: see watch.c. */
+bool port_watch_alloc(void);
+bool port_watch_free(void);
+void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan, uintptr_t caller);
+void port_obj_alloc_nolock(const void *p, size_t size, gfp_t gfp, uintptr_t caller);
+void port_obj_free(const void *p, uintptr_t caller);
+bool port_obj_free_now(const void *p, uintptr_t caller);
+bool port_frees_are_seen(void);
+void port_obj_wait(const void *p);
+
 #define port_event_refill(size, wanted, got, node)	((void)(got))
 #define port_event_span_alloc(start, npages, pclass, node)	((void)(start))
 #define port_event_span_free(start, npages, pclass, node)	((void)(start))
 
-/* What a checked heap may ask for and nobody here has. */
+/* What a checked heap may ask for: see guard.c. */
 #define port_checked()					true
 #define port_set_checked(on)				((void)(on))
-#define port_stack_save(gfp)				((void)(gfp), 0u)
-#define port_stack_report(what, stack)			((void)(stack))
-#define port_should_fail(size, gfp)			false
-#define port_guard_alloc(size, gfp, caller)		((void *)NULL)
-#define port_guard_free(heap, p, caller)		false
-#define port_guard_size(p)				((size_t)0)
+u32 port_stack_save(gfp_t gfp);
+void port_stack_report(const char *what, u32 stack);
+bool port_should_fail(size_t size, gfp_t gfp);
+void *port_guard_alloc(size_t size, gfp_t gfp, uintptr_t caller);
+bool port_guard_free(struct kspan_heap *heap, void *ptr, uintptr_t caller);
+size_t port_guard_size(const void *ptr);
 
 #define PORT_SITE	"%p"
 
@@ -207,7 +206,7 @@ static inline bool port_may_ask_source(void)
  * @cur: the slot that each CPU works on: its own, or @closed while frozen or dead
  * @slot: each CPU's own slot
  * @closed: the closed slot
- * @thread: slots of threads
+ * @thread: slots of threads; NULL until the first thread has one
  * @owner: whose each of these is: 1 + a context, 0 nobody's
  * @frozen: no thread may begin to work on its slot
  * @freezer: held from freeze to thaw, and while a dead CPU or thread is drained

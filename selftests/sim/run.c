@@ -38,10 +38,15 @@ static bool heap_start(void)
 	static bool (*move)(struct kspan_source *src, void *from, size_t nbytes, void *to,
 			    size_t want);
 
+	static void *(*meta)(struct kspan_source *src, size_t nbytes, gfp_t gfp, size_t *got);
+
 	if (!release) {
 		release = sim_source.release;
 		move = sim_source.move;
+		meta = sim_source.meta;
 	}
+	sim_source.meta = cfg(CFG_META) ? meta : NULL;
+	sim_source.charges = cfg(CFG_CHARGES);
 	sim_source.move = cfg(CFG_MOVE) ? move : NULL;
 	sim_source.release = cfg(CFG_RELEASE) ? release : NULL;
 	sim_source.unit = 4096;
@@ -78,6 +83,8 @@ bool sim_run(const struct sim_script *script)
 {
 	sim_reset(script);
 	source_reset();
+	watch_reset();
+	guards_reset();
 	slots_reset();
 	rcu_reset();
 	model_reset();

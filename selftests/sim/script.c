@@ -137,7 +137,10 @@ static void gen_alloc(struct sim_op *op, struct sim_rng *rng, const struct flavo
 		set_op(op, "node", cell, size, rng_below(rng, 4));
 		break;
 	case 5:
-		set_op(op, "noscan", cell, size, 0);
+		if (rng_below(rng, 2))
+			set_op(op, "noscan", cell, size, 0);
+		else
+			set_op(op, "charged", cell, 30000 + rng_below(rng, 100000), cell & 1);
 		break;
 	case 6:
 		if (rng_below(rng, 2))
@@ -310,6 +313,11 @@ static void gen_cfg(struct sim_script *script, struct sim_rng *rng)
 		c[CFG_HARD] = 300000 + rng_below(rng, 600000);
 	if (!rng_below(rng, 8))
 		c[CFG_SOFT] = 200000 + rng_below(rng, 600000);
+	c[CFG_CHARGES] = rng_below(rng, 3) == 0;
+	c[CFG_META] = rng_below(rng, 4) == 0;
+	c[CFG_RT] = c[CFG_BUSY] && rng_below(rng, 6) == 0;
+	c[CFG_WATCH] = rng_below(rng, 5) ? 0 : 1 + rng_below(rng, 2);
+	c[CFG_GUARDS] = rng_below(rng, 5);
 }
 
 static void gen_nmi(struct sim_ops *ops, struct sim_rng *rng, const struct flavour *f)

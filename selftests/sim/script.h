@@ -27,6 +27,11 @@ enum sim_cfg {
 	CFG_RELEASE,	/* the source can release, as mmap(); else only put */
 	CFG_ZEROED,	/* what the source gives reads as zero */
 	CFG_SPARES,	/* empty spans stay for a while, as in the kernel */
+	CFG_CHARGES,	/* the source charges pages to who asks for that */
+	CFG_META,	/* the source has metadata where it has no pages in one piece */
+	CFG_RT,		/* the source is asked only where one may sleep, as on PREEMPT_RT */
+	CFG_WATCH,	/* objects are observed: 1 as by tracepoints, 2 as by kmemleak */
+	CFG_GUARDS,	/* guarded objects that the port has */
 	CFG_CHECKED,
 	CFG_SOFT,	/* limits in bytes */
 	CFG_HARD,
@@ -54,6 +59,7 @@ extern const char *const sim_cfg_name[NR_CFG];
 	OP(aligned, 3, 0)		/* cell, bytes, log2 of the alignment */ \
 	OP(node, 3, 0)			/* cell, bytes, node; + 2: no other */ \
 	OP(bulk, 3, 0)			/* first cell, how many, bytes */ \
+	OP(charged, 3, 0)		/* cell, bytes, 1: zeroed */	\
 	OP(realloc, 2, 0)		/* cell, bytes */		\
 	OP(free, 2, 0)			/* cell, 1: by another function */ \
 	OP(rcufree, 1, 0)		/* cell */			\
@@ -62,6 +68,7 @@ extern const char *const sim_cfg_name[NR_CFG];
 	OP(nfree, 1, OP_ANYWHERE)	/* cell */			\
 	OP(freebulk, 2, 0)		/* first cell, how many */	\
 	OP(wild, 1, 0)			/* cell */			\
+	OP(twice, 2, OP_ANYWHERE)	/* cell, 0 free, 1 nolock, 2 cache: all who do, free it */ \
 	OP(peek, 1, 0)			/* cell */			\
 	OP(barrier, 0, OP_SLEEPS)					\
 	OP(cnew, 3, OP_SLEEPS)		/* cache, bytes, flags */	\

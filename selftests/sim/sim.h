@@ -43,7 +43,7 @@ u32 script_shrink(struct sim_script *script, u32 tries);
 /* What can be seen at a scheduling point; the trace has them. */
 enum sim_event {
 	EV_LOAD, EV_ACQUIRE, EV_STORE, EV_RELEASE, EV_RMW, EV_LOCK, EV_UNLOCK,
-	EV_MUTEX, EV_COMMIT, EV_SOURCE, EV_RCU, EV_OP, EV_FREEZE,
+	EV_MUTEX, EV_COMMIT, EV_SOURCE, EV_RCU, EV_OP, EV_FREEZE, EV_WATCH, EV_GUARD,
 };
 
 /**
@@ -60,6 +60,7 @@ enum sim_event {
  * @nwaits: for grace periods, since it last did more than look
  * @held: locks held by rank
  * @nmutex: mutexes held
+ * @charged: it asked for memory that is charged
  * @over: the context that this interrupt interrupted
  * @under: the interrupt on top of it
  * @ready: it waits until this says true of @arg
@@ -83,6 +84,7 @@ struct sim_ctx {
 	u32 nwaits;
 	u32 held[KSPAN_NR_RANKS];
 	u32 nmutex;
+	bool charged;
 	struct sim_ctx *over;
 	struct sim_ctx *under;
 	bool (*ready)(struct sim_ctx *ctx, void *arg);
@@ -177,11 +179,26 @@ extern struct kspan_source sim_source;
 void source_reset(void);
 u64 source_outstanding(void);
 u64 source_offset(const volatile void *p);
+bool source_is_charged(const void *p);
+u32 source_ncharged(void);
+
+/* watch.c */
+void watch_reset(void);
+bool watch_sees(const void *p);
+u32 watch_count(void);
+
+/* guard.c */
+void guards_reset(void);
+u64 guard_offset(const volatile void *p);
+u32 guards_live(void);
+u32 guards_changing(void);
 
 /* model.c */
 void model_reset(void);
 void model_run_op(struct sim_ctx *ctx, const struct sim_op *op);
 void model_quiesce(bool last);
+bool model_wrong_frees(void);
+int model_wild_owner(void);
 
 /* run.c */
 bool sim_run(const struct sim_script *script);

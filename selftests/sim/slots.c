@@ -82,7 +82,12 @@ static u32 thread_find(struct kspan_slotset *ss, u32 owner)
 	return NO_SLOT;
 }
 
-/* The thread's slot, given to it when it first asks. NULL: it is on its way out. */
+static struct kspan_slot *thread_slot_make(struct kspan_slotset *ss, u32 i);
+
+/*
+ * The thread's slot, given to it when it first asks. NULL: it is on its way out, or there
+ * is no memory for a slot.
+ */
 static struct kspan_slot *thread_slot(struct kspan_slotset *ss)
 {
 	u32 id = thread_id(), i = thread_find(ss, id + 1);
@@ -97,6 +102,10 @@ static struct kspan_slot *thread_slot(struct kspan_slotset *ss)
 		i = thread_find(ss, 0);
 		if (i == NO_SLOT)
 			sim_fail("there are more threads than slots");
+		if (!ss->os.thread[i])
+			ss->os.thread[i] = thread_slot_make(ss, i);
+		if (!ss->os.thread[i])
+			return NULL;
 		ss->os.owner[i] = id + 1;
 	}
 	return ss->os.thread[i];
@@ -121,7 +130,7 @@ static bool threads_idle(struct sim_ctx *ctx, void *arg)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(ss->os.thread); i++)
-		if (ss->os.thread[i]->busy)
+		if (ss->os.thread[i] && ss->os.thread[i]->busy)
 			return false;
 	return true;
 }
@@ -372,6 +381,15 @@ static struct kspan_slot *slot_make(u32 set, u32 i, size_t nbytes)
 	return (struct kspan_slot *)pool[set][i];
 }
 
+static struct kspan_slot *thread_slot_make(struct kspan_slotset *ss, u32 i)
+{
+	u32 set;
+
+	for (set = 0; sets[set] != ss; set++)
+		;
+	return sim_should_fail() ? NULL : slot_make(set, SIM_MAX_CPUS + 1 + i, ss->slot_bytes);
+}
+
 int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t gfp)
 {
 	u32 i, cpu;
@@ -392,8 +410,6 @@ int port_slotset_init(struct kspan_slotset *ss, struct kspan_heap *heap, gfp_t g
 		ss->os.slot[cpu] = slot_make(i, cpu, ss->slot_bytes);
 		ss->os.cur[cpu] = sim.offline[cpu] ? ss->os.closed : ss->os.slot[cpu];
 	}
-	for (cpu = 0; cpu < ARRAY_SIZE(ss->os.thread); cpu++)
-		ss->os.thread[cpu] = slot_make(i, SIM_MAX_CPUS + 1 + cpu, ss->slot_bytes);
 	port_mutex_unlock(&sets_lock);
 	return 0;
 }
@@ -403,10 +419,13 @@ void port_slotset_destroy(struct kspan_slotset *ss)
 	u32 i, c;
 
 	port_mutex_lock(&sets_lock);
-	for (i = 0; i + 1 < port_slotset_nr(ss); i++)
-		for (c = 0; c < ss->nstacks; c++)
-			if (slot_count(ss, port_slotset_slot(ss, i), c))
+	for (i = 0; i + 1 < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+
+		for (c = 0; slot && c < ss->nstacks; c++)
+			if (slot_count(ss, slot, c))
 				sim_fail("slots are destroyed with objects in them");
+	}
 	for (i = 0; i < ARRAY_SIZE(sets); i++) {
 		if (sets[i] != ss)
 			continue;

@@ -23,6 +23,8 @@
 enum page_state { PAGE_VIRGIN, PAGE_POISON, PAGE_OUT };
 
 static u8 state[NR_RANGES][RANGE_PAGES];
+static u8 charged[NR_RANGES][RANGE_PAGES];	/* pages that their owner asked to be charged */
+static u32 ncharged;
 static u32 top[NR_RANGES];	/* pages at or above were never given out */
 static u64 nout;
 static bool mapped;
@@ -62,8 +64,10 @@ void source_reset(void)
 				continue;
 			memset(range_base(r) + pages_to_bytes(i), POISON, KSPAN_PAGE_SIZE);
 			state[r][i] = PAGE_POISON;
+			charged[r][i] = 0;
 		}
 	nout = 0;
+	ncharged = 0;
 }
 
 u64 source_outstanding(void)
@@ -80,7 +84,20 @@ u64 source_offset(const volatile void *p)
 		if ((uintptr_t)p - (uintptr_t)range_base(r) < RANGE_BYTES)
 			return (u64)(r + 1) << 32 |
 			       (u32)((uintptr_t)p - (uintptr_t)range_base(r));
-	return 0;
+	return guard_offset(p);
+}
+
+/* Whether the page at @p was asked for to be charged. */
+bool source_is_charged(const void *p)
+{
+	u64 at = source_offset(p);
+
+	return at >> 32 && charged[(at >> 32) - 1][(u32)at >> KSPAN_PAGE_SHIFT];
+}
+
+u32 source_ncharged(void)
+{
+	return ncharged;
 }
 
 static bool is_filled(const char *p, size_t n, int c)
@@ -144,6 +161,8 @@ static void check_context(const char *what, gfp_t gfp)
 		if (sim.self->held[rank])
 			sim_fail("the source is asked to %s under a lock of rank %u", what,
 				 rank);
+	if (!port_may_ask_source())
+		sim_fail("the source is asked to %s where it must not be", what);
 	if ((gfp & __GFP_DIRECT_RECLAIM) && sim_atomic(sim.self))
 		sim_fail("context %d may sleep in the source", sim.self->id);
 }
@@ -160,6 +179,20 @@ static int source_node_of(struct kspan_source *src, const void *addr)
 	return range_node((source_offset(addr) >> 32) - 1);
 }
 
+/* Who asks for charged pages has them charged, and nothing else is. */
+static void run_charge(struct kspan_source *src, char *p, size_t nbytes, gfp_t gfp)
+{
+	u64 at = source_offset(p);
+
+	if (!(gfp & __GFP_ACCOUNT))
+		return;
+	if (!src->charges || !sim.self->charged)
+		sim_fail("pages are charged to who did not ask for it");
+	memset(&charged[(at >> 32) - 1][(u32)at >> KSPAN_PAGE_SHIFT], 1,
+	       nbytes >> KSPAN_PAGE_SHIFT);
+	ncharged += nbytes >> KSPAN_PAGE_SHIFT;
+}
+
 static void *source_get(struct kspan_source *src, size_t min, size_t want, size_t align,
 			gfp_t gfp, int node, size_t *got)
 {
@@ -167,6 +200,9 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 	char *p = NULL;
 
 	sim_point(EV_SOURCE, NULL);
+	/* the kernel's has no more in one piece, and does not ask for it */
+	if (cfg(CFG_RT) && (min > KSPAN_ARENA_SIZE || align > KSPAN_ARENA_SIZE))
+		return NULL;
 	check_context("get", gfp);
 	if (min > want || (min | want | align) % KSPAN_PAGE_SIZE || (align & (align - 1)) ||
 	    node >= (int)cfg(CFG_NODES))
@@ -184,6 +220,26 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 	if (!p)
 		return NULL;
 	run_take(p, *got);
+	run_charge(src, p, *got, gfp);
+	sim_note(source_offset(p));
+	sim_point(EV_SOURCE, NULL);
+	return p;
+}
+
+/* Memory for metadata that does not lie in one piece: here at the other end. */
+static void *source_meta(struct kspan_source *src, size_t nbytes, gfp_t gfp, size_t *got)
+{
+	char *p;
+
+	sim_point(EV_SOURCE, NULL);
+	check_context("get metadata", gfp);
+	if (!(gfp & __GFP_DIRECT_RECLAIM) || sim_should_fail())
+		return NULL;
+	p = run_find(NR_RANGES - 1, nbytes, KSPAN_PAGE_SIZE, true);
+	if (!p)
+		return NULL;
+	run_take(p, nbytes);
+	*got = nbytes;
 	sim_note(source_offset(p));
 	sim_point(EV_SOURCE, NULL);
 	return p;
@@ -195,12 +251,25 @@ static void check_run(void *addr, size_t nbytes, size_t unit)
 	u32 r = (at >> 32) - 1, first = (u32)at >> KSPAN_PAGE_SHIFT, i;
 	u32 last = ((u32)at + nbytes - 1) >> KSPAN_PAGE_SHIFT;
 
-	if (!at || !nbytes || (((u32)at | nbytes) & (unit - 1)) ||
+	if (!(at >> 32) || !nbytes || (((u32)at | nbytes) & (unit - 1)) ||
 	    (u32)at + nbytes > RANGE_BYTES)
 		sim_fail("the source gets back what is not its own");
 	for (i = first; i <= last; i++)
 		if (state[r][i] != PAGE_OUT)
 			sim_fail("the source gets memory back twice");
+}
+
+/* What is charged goes back as a whole, as it came. */
+static void run_uncharge(u32 r, u32 first, u32 npages)
+{
+	u32 i, n = 0;
+
+	for (i = first; i < first + npages; i++)
+		n += charged[r][i];
+	if (n && n != npages)
+		sim_fail("the source gets charged pages back with others");
+	ncharged -= n;
+	memset(&charged[r][first], 0, npages);
 }
 
 static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
@@ -210,6 +279,7 @@ static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
 	sim_point(EV_SOURCE, NULL);
 	check_context("take back", 0);
 	check_run(addr, nbytes, KSPAN_PAGE_SIZE);
+	run_uncharge((at >> 32) - 1, (u32)at >> KSPAN_PAGE_SHIFT, nbytes >> KSPAN_PAGE_SHIFT);
 	memset(addr, POISON, nbytes);
 	memset(&state[(at >> 32) - 1][(u32)at >> KSPAN_PAGE_SHIFT], PAGE_POISON,
 	       nbytes >> KSPAN_PAGE_SHIFT);
@@ -223,6 +293,8 @@ static bool source_release(struct kspan_source *src, void *addr, size_t nbytes)
 	sim_point(EV_SOURCE, NULL);
 	check_context("release", 0);
 	check_run(addr, nbytes, src->unit);
+	if (source_is_charged(addr))
+		sim_fail("charged pages are released");
 	if (sim_should_fail())
 		return false;
 	memset(addr, 0, nbytes);
@@ -252,6 +324,7 @@ static bool source_move(struct kspan_source *src, void *from, size_t nbytes, voi
 
 struct kspan_source sim_source = {
 	.get = source_get,
+	.meta = source_meta,
 	.put = source_put,
 	.release = source_release,
 	.move = source_move,
