@@ -53,15 +53,18 @@ cflags	 += $(if $(findstring clang,$(CC)),,-fno-semantic-interposition)
 ldflags	 := -shared -Wl,-z,relro,-z,now,-z,nodelete $(if $(SAN),,-Wl,-z,defs) $(san) $(LDFLAGS)
 
 core	 := $(sort $(wildcard core/*.c))
-uspace	 := $(sort $(wildcard uspace/*.c))
+# Only libkspan under ASan tells it of free objects.
+asan	 := $(if $(findstring address,$(SAN)),uspace/asan.c)
+uspace	 := $(filter-out uspace/asan.c,$(sort $(wildcard uspace/*.c)))
 mallocs	 := $(wildcard uspace/malloc.c uspace/malloc_*.c)
-api_c	 := $(filter-out $(mallocs) uspace/norcu.c,$(core) $(uspace))
+api_c	 := $(filter-out $(mallocs) uspace/norcu.c,$(core) $(uspace)) $(asan)
 malloc_c := $(filter-out core/rcu.c uspace/rcu.c,$(core) $(uspace))
 api_o	 := $(api_c:%.c=$(B)/api/%.o)
 malloc_o := $(malloc_c:%.c=$(B)/malloc/%.o)
 
 # core/ sees neither world; uspace/ sees all that glibc has.
 $(B)/api/uspace/%.o $(B)/malloc/uspace/%.o: cflags += -D_GNU_SOURCE
+$(api_o): cflags += $(if $(asan),-DKSPAN_ASAN)
 # liburcu calls malloc(), so the library that is malloc() does without it, and
 # without the compiler's knowledge of what malloc() does.
 $(malloc_o): cflags += -DKSPAN_MALLOC_LIB

@@ -55,7 +55,7 @@
  *
  * This file has the entry points. The rest of core/: large.c warm.c tiny.c span.c
  * fixalloc.c (metadata) objcache.c (object caches) rcu.c nolock.c (NMIs and
- * signal handlers) reserve.c stats.c verify.c.
+ * signal handlers) reserve.c poison.c (for sanitizers) stats.c verify.c.
  */
 #include <kspan/heap.h>
 
@@ -208,7 +208,7 @@ void *heap_zalloc(struct kspan_heap *heap, size_t size, bool noscan, gfp_t gfp,
 		return heap_alloc_slow(heap, size, noscan, gfp | __GFP_ZERO, caller);
 	obj = heap_alloc(heap, size, noscan, gfp, caller);
 	if (likely(!ZERO_OR_NULL_PTR(obj)))
-		port_memset(obj, 0, size);
+		port_obj_fill(obj, 0, size);
 	return obj;
 }
 
@@ -312,7 +312,7 @@ void *heap_alloc_node(struct kspan_heap *heap, size_t size, gfp_t gfp, int nodei
 		if (heap_checked(heap))
 			debug_alloc(heap, obj, size, gfp, caller);
 		if (obj && (gfp & __GFP_ZERO))
-			port_memset(obj, 0, size);
+			port_obj_fill(obj, 0, size);
 	}
 	return obj ? obj : heap_fail(heap, ENOMEM);
 }
@@ -396,7 +396,7 @@ static void *realloc_move(struct kspan_heap *heap, struct kspan_span *span, void
 
 	if (!obj)
 		return size <= have ? ptr : NULL;
-	port_memcpy(obj, ptr, have < size ? have : size);
+	port_obj_copy(obj, ptr, have < size ? have : size);
 	heap_free(heap, ptr, caller);
 	return obj;
 }
@@ -447,7 +447,7 @@ void *heap_realloc(struct kspan_heap *heap, void *ptr, size_t size, gfp_t gfp,
 	else
 		obj = realloc_move(heap, span, ptr, have, size, gfp, caller);
 	if (obj && (gfp & __GFP_ZERO) && size > have)
-		port_memset((char *)obj + have, 0, size - have);
+		port_obj_fill((char *)obj + have, 0, size - have);
 	return obj;
 }
 
@@ -531,7 +531,7 @@ static __always_inline void *alloc_noscan(size_t size, gfp_t flags, uintptr_t ca
 		if (!obj)
 			return heap_fail(heap, ENOMEM);
 		if (flags & __GFP_ZERO)
-			port_memset(obj, 0, size);
+			port_obj_fill(obj, 0, size);
 	} else if (flags & __GFP_ZERO) {
 		obj = heap_zalloc(heap, size, true, flags, caller);
 	} else {
@@ -823,7 +823,7 @@ size_t kspan_alloc_bulk(size_t size, gfp_t flags, size_t n, void **objs)
 			if (heap_checked(heap))
 				debug_alloc(heap, objs[i], size, flags, CALLER());
 			if (flags & __GFP_ZERO)
-				port_memset(objs[i], 0, size);
+				port_obj_fill(objs[i], 0, size);
 			port_obj_alloc(objs[i], size, flags, false, CALLER());
 		}
 	} else {

@@ -225,13 +225,27 @@ bool debug_is_held(struct kspan_heap *heap, struct kspan_span *span, const void 
 	return record_is(heap, record_of(span, ptr), RECORD_HELD);
 }
 
-static size_t first_other(const u8 *p, size_t n, u8 byte)
+static PORT_UNCHECKED size_t first_other(const u8 *p, size_t n, u8 byte)
 {
 	size_t i;
 
 	for (i = 0; i < n && p[i] == byte; i++)
 		;
 	return i;
+}
+
+static PORT_UNCHECKED size_t count_others(const u8 *p, size_t n, u8 byte)
+{
+	size_t i, others = 0;
+
+	for (i = 0; i < n; i++)
+		others += p[i] != byte;
+	return others;
+}
+
+static PORT_UNCHECKED u8 byte_at(const u8 *p)
+{
+	return *p;
 }
 
 /*
@@ -244,17 +258,16 @@ static void debug_compare(struct kspan_heap *heap, struct kspan_span *span, void
 	static const char *const what[] = { "write past the end", "write after free" };
 	bool after_free = byte == POISON_BYTE;
 	u8 *p = obj;
-	size_t i = from + first_other(p + from, to - from, byte), n = 0, k;
+	size_t i = from + first_other(p + from, to - from, byte);
 	struct kspan_record *record = record_of(span, obj);
 
 	if (likely(i == to))
 		return;
-	for (k = i; k < to; k++)
-		n += p[k] != byte;
 	port_add(&heap->nmisuse[after_free ? KSPAN_WRITE_AFTER_FREE : KSPAN_OVERFLOW], 1);
 	port_report("%s: %p, %zu bytes asked for, byte %zu is 0x%02x and not 0x%02x, %zu such bytes, found by "
 		    PORT_SITE ", allocated by " PORT_SITE, what[after_free], obj,
-		    record_size(span, record), i, p[i], byte, n, (void *)caller,
+		    record_size(span, record), i, byte_at(p + i), byte,
+		    count_others(p + i, to - i, byte), (void *)caller,
 		    (void *)record->alloc_site);
 	debug_report_stacks(heap, obj);
 	port_error(heap);
@@ -306,7 +319,7 @@ static void quarantine_release(struct kspan_heap *heap, void *obj)
 	debug_check_poison(heap, span, obj, 0);
 	if (record_of(span, obj) && port_load(&heap->debug.flags) & KSPAN_DEBUG_POISON &&
 	    span_may_fill(span)) {
-		port_memset(obj, POISON_BYTE, span->size);
+		port_obj_fill(obj, POISON_BYTE, span->size);
 		record_of(span, obj)->marks |= MARK_POISON;
 	}
 	debug_let_go(span, obj);
@@ -416,9 +429,9 @@ static void debug_fill(struct kspan_heap *heap, struct kspan_span *span, void *o
 	if (gfp & __GFP_ZERO || !span_may_fill(span))
 		return;
 	if (flags & KSPAN_DEBUG_INIT_ALLOC)
-		port_memset(obj, 0, span_object_bytes(span));
+		port_obj_fill(obj, 0, span_object_bytes(span));
 	else if (flags & KSPAN_DEBUG_JUNK)
-		port_memset(obj, JUNK_ALLOC, span_object_bytes(span));
+		port_obj_fill(obj, JUNK_ALLOC, span_object_bytes(span));
 }
 
 /**
@@ -444,7 +457,7 @@ void debug_set_size(struct kspan_heap *heap, void *obj, size_t size)
 	record->marks &= ~MARK_REDZONE;
 	if (!(port_load(&heap->debug.flags) & KSPAN_DEBUG_REDZONE) || size >= have)
 		return;
-	port_memset((char *)obj + size, REDZONE_BYTE, have - size);
+	port_obj_fill((char *)obj + size, REDZONE_BYTE, have - size);
 	record->marks |= MARK_REDZONE;
 }
 
@@ -548,13 +561,13 @@ static void debug_fill_freed(struct kspan_heap *heap, struct kspan_span *span, v
 		return;
 	/* a large object's memory is nobody's from now on, so it cannot be compared */
 	if (flags & KSPAN_DEBUG_POISON && record) {
-		port_memset(obj, POISON_BYTE, nbytes);
+		port_obj_fill(obj, POISON_BYTE, nbytes);
 		if (span->pclass != KSPAN_PC_LARGE)
 			record->marks |= MARK_POISON;
 	} else if (flags & KSPAN_DEBUG_INIT_FREE) {
-		port_memset(obj, 0, nbytes);
+		port_obj_fill(obj, 0, nbytes);
 	} else if (flags & KSPAN_DEBUG_JUNK) {
-		port_memset(obj, JUNK_FREE, nbytes);
+		port_obj_fill(obj, JUNK_FREE, nbytes);
 	}
 }
 

@@ -42,7 +42,7 @@ void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int nodeid
 	span->bytes = size;
 	span->noscan = noscan;
 	if ((gfp & __GFP_ZERO) && span->needzero)
-		port_memset((void *)span->start, 0, size);
+		port_obj_fill((void *)span->start, 0, size);
 	if (heap_checked(heap))
 		debug_alloc(heap, (void *)span->start, size, gfp, caller);
 	return (void *)span->start;

@@ -361,7 +361,7 @@ void *heap_alloc_nolock(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr
 	if (heap_checked(heap))
 		debug_note(heap, obj, size, caller);
 	if (gfp & __GFP_ZERO)
-		port_memset(obj, 0, size);
+		port_obj_fill(obj, 0, size);
 	port_obj_alloc_nolock(obj, size, gfp, caller);
 	return obj;
 }
@@ -511,5 +511,7 @@ void *kspan_zalloc_nolock(size_t size, gfp_t flags)
  */
 void kspan_free_nolock(const void *ptr)
 {
+	if (port_poisons())
+		poison_free(ptr);
 	heap_free_nolock(&kspan_heap0, (void *)ptr, CALLER());
 }

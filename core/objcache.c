@@ -181,6 +181,8 @@ void objcache_span_init(struct kspan_central *central, struct kspan_span *span)
 
 	if (!central->cache->ctor)
 		return;
+	if (port_poisons())
+		poison_span(central->heap, span, false);
 	for (i = 0; i < central->nobjs; i++)
 		central->cache->ctor((void *)(span->start + (uintptr_t)i * central->size));
 }
@@ -381,6 +383,12 @@ void objcache_slots_off(struct kspan_heap *heap, bool off)
 bool objcache_keeps_contents(const struct kspan_cache *cache)
 {
 	return cache->ctor || cache->flags & KSPAN_TYPESAFE_BY_RCU;
+}
+
+/* Whether readers may look at an object that is free. */
+bool objcache_is_typesafe(const struct kspan_cache *cache)
+{
+	return cache->flags & KSPAN_TYPESAFE_BY_RCU;
 }
 
 /* Empty the stacks of all object caches. */
@@ -672,7 +680,7 @@ void *kspan_cache_alloc_nolock(struct kspan_cache *cache, gfp_t flags)
 	if (heap_checked(cache->heap))
 		debug_note(cache->heap, obj, cache->asked, CALLER());
 	if (flags & __GFP_ZERO)
-		port_memset(obj, 0, cache->asked);
+		port_obj_fill(obj, 0, cache->asked);
 	port_obj_alloc_nolock(obj, cache->central->size, flags, CALLER());
 	return obj;
 }
@@ -705,7 +713,7 @@ void *kspan_cache_alloc_node(struct kspan_cache *cache, gfp_t flags, int node)
 	if (heap_checked(heap))
 		debug_alloc(heap, obj, cache->asked, flags, CALLER());
 	if (flags & __GFP_ZERO)
-		port_memset(obj, 0, cache->asked);
+		port_obj_fill(obj, 0, cache->asked);
 	port_obj_alloc(obj, cache->central->size, flags, cache->central->noscan, CALLER());
 	return obj;
 }
@@ -727,7 +735,7 @@ void *kspan_cache_zalloc(struct kspan_cache *cache, gfp_t flags)
 	flags &= ~__GFP_ZERO;
 	obj = cache_alloc_observed(cache, port_slot_pop(&cache->slots, 0), flags, CALLER());
 	if (obj)
-		port_memset(obj, 0, cache->asked);
+		port_obj_fill(obj, 0, cache->asked);
 	return obj;
 }
 
@@ -788,7 +796,7 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
 		if (heap_checked(cache->heap))
 			debug_alloc(cache->heap, objs[i], cache->asked, flags, CALLER());
 		if (flags & __GFP_ZERO)
-			port_memset(objs[i], 0, cache->asked);
+			port_obj_fill(objs[i], 0, cache->asked);
 		port_obj_alloc(objs[i], cache->central->size, flags, cache->central->noscan,
 			       CALLER());
 	}

@@ -47,13 +47,16 @@ struct kspan_rcu_batch {
 static void batch_free(port_rcu_t *rcu)
 {
 	struct kspan_rcu_batch *batch = container_of(rcu, struct kspan_rcu_batch, rcu);
+	struct kspan_heap *heap = batch->heap;
 	u32 i;
 
 	for (i = 0; i < batch->n; i++) {
 		port_obj_free(batch->objs[i], 0);
-		heap_free(batch->heap, batch->objs[i], 0);
+		heap_free(heap, batch->objs[i], 0);
 	}
-	heap_free(batch->heap, batch, 0);
+	if (port_poisons())
+		poison_free(batch);
+	heap_free(heap, batch, 0);
 }
 
 /* The first grace period is over: close the batch, and wait for what is in it. */
@@ -91,6 +94,8 @@ static bool batch_open(struct kspan_heap *heap, void *ptr)
 	batch = heap_alloc(heap, BATCH_BYTES, false, GFP_NOWAIT | __GFP_NOWARN, 0);
 	if (!batch)
 		return false;
+	if (port_poisons())
+		poison_alloc(batch);
 	batch->heap = heap;
 	batch->n = 1;
 	batch->objs[0] = ptr;

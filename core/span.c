@@ -30,6 +30,9 @@ void span_init(struct kspan_span *span, struct kspan_central *central)
 	span->spare = false;
 	for (w = 0; w < span_words(n); w++)
 		span->free[w] = n - 64 * w >= 64 ? ~0ull : (1ull << (n - 64 * w)) - 1;
+	if (port_poisons())
+		poison_span(central->heap, span, !central->cache ||
+			    !objcache_is_typesafe(central->cache));
 	/* pairs with the load in central_of(): a reader who sees it sees the rest */
 	port_store_release(&span->central, central);
 	span_set_state(span, SPAN_PARTIAL);

@@ -60,6 +60,13 @@ static u32 tiny_align(size_t size)
 	return size & 1 ? 1 : 2;
 }
 
+/* The last object of a block that is the caller's is gone. */
+static inline void tiny_hide(struct kspan_heap *heap, uintptr_t block)
+{
+	if (port_poisons())
+		poison_tiny(heap, block, true);
+}
+
 /* Give up the rest of a block. True: no object is left, the block is free. */
 static bool tiny_drop_hold(struct kspan_heap *heap, uintptr_t block)
 {
@@ -68,6 +75,7 @@ static bool tiny_drop_hold(struct kspan_heap *heap, uintptr_t block)
 	if (port_andnot32(marks, TINY_HOLD) & (TINY_USED ^ TINY_HOLD))
 		return false;
 	port_store(marks, 0);
+	tiny_hide(heap, block);
 	return true;
 }
 
@@ -146,6 +154,8 @@ void *tiny_alloc(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr_t call
 	block = tiny_get_block(heap, size, tiny_align(size), &off, gfp, caller);
 	if (!block)
 		return NULL;
+	if (port_poisons() && !off)
+		poison_tiny(heap, block, false);
 	span = pagemap_span(heap, block);
 	marks = tiny_marks(span, block);
 	end = off + size;
@@ -210,6 +220,7 @@ void *tiny_mark_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr
 	if (old & (TINY_USED ^ bit))
 		return NULL;
 	port_store(tiny_marks(span, addr), 0);
+	tiny_hide(heap, addr & ~TINY_OFF);
 	return (void *)(addr & ~TINY_OFF);
 }
 
@@ -254,6 +265,7 @@ bool tiny_end_wait(struct kspan_span *span, u32 idx)
 	if (old & (TINY_USED ^ TINY_WAIT))
 		return false;
 	port_store(&span->marks[idx], 0);
+	tiny_hide(span->central->heap, (uintptr_t)span_object(span, idx));
 	return true;
 }
 

@@ -34,6 +34,8 @@
 #define port_memcpy(d, s, n)		memcpy(d, s, n)
 #define port_memmove(d, s, n)		memmove(d, s, n)
 #define port_strlen(s)			strlen(s)
+#define port_obj_fill(p, c, n)		memset(p, c, n)
+#define port_obj_copy(d, s, n)		memcpy(d, s, n)
 #define port_ctz64(x)			((u32)__ffs64(x))
 #define port_clz64(x)			((u32)(63 - __fls(x)))
 #define port_popcount64(x)		((u32)hweight64(x))
@@ -221,6 +223,10 @@ void port_trace_span_alloc(unsigned long start, size_t npages, u32 pclass, int n
 void port_trace_span_free(unsigned long start, size_t npages, u32 pclass, int node);
 
 size_t kspan_size(const void *ptr);
+
+/* KASAN is not told of free objects. */
+#define port_poisons()				false
+#define PORT_UNCHECKED
 
 /*
  * Of the part for kmemleak nothing is left in a kernel without it. There, what

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 #define noinline __attribute__((noinline))
+#define __no_sanitize_address __attribute__((no_sanitize("address")))
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #endif

@@ -242,6 +242,8 @@ static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
 	int saved = errno;
 
 	(void)src;
+	/* who maps these addresses next may use them */
+	port_unpoison(addr, nbytes);
 	/* The kernel may refuse to split a mapping; the memory at least can go. */
 	if (munmap(addr, nbytes))
 		madvise(addr, nbytes, MADV_DONTNEED);
@@ -267,6 +269,8 @@ static bool source_move(struct kspan_source *src, void *from, size_t nbytes, voi
 	void *p = mremap(from, nbytes, want, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 
 	(void)src;
+	if (p != MAP_FAILED)
+		port_unpoison(from, nbytes);
 	errno = saved;
 	return p != MAP_FAILED;
 }

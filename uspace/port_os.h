@@ -289,13 +289,14 @@ static inline void port_set_errno(int e)
 /* background.c */
 void port_kick(struct kspan_heap *heap) KSPAN_HIDDEN;
 
-/* Nobody observes. */
-#define port_watch_alloc()				false
-#define port_watch_free()				false
-#define port_obj_alloc(p, size, gfp, noscan, caller)	((void)(p))
-#define port_obj_free(p, caller)			((void)(p))
-#define port_obj_alloc_nolock(p, size, gfp, caller)	((void)(p))
-#define port_obj_free_now(p, caller)			((void)(p), true)
+/* Nobody observes, but AddressSanitizer. */
+#include "asan.h"
+#define port_watch_alloc()				port_poisons()
+#define port_watch_free()				port_poisons()
+#define port_obj_alloc(p, size, gfp, noscan, caller)	port_asan_alloc(p)
+#define port_obj_free(p, caller)			port_asan_free(p)
+#define port_obj_alloc_nolock(p, size, gfp, caller)	port_asan_alloc(p)
+#define port_obj_free_now(p, caller)			(port_asan_free(p), true)
 #define port_frees_are_seen()				false
 #define port_obj_wait(p)				((void)(p))
 #define port_event_refill(size, wanted, got, node)	((void)(got))

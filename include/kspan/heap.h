@@ -646,6 +646,7 @@ void objcache_free(struct kspan_heap *heap, struct kspan_span *span, void *obj,
 bool objcache_push(struct kspan_span *span, void *obj);
 bool objcache_has_ctor(const struct kspan_cache *cache);
 bool objcache_keeps_contents(const struct kspan_cache *cache);
+bool objcache_is_typesafe(const struct kspan_cache *cache);
 void objcache_slots_off(struct kspan_heap *heap, bool off);
 void objcache_stats(struct kspan_heap *heap, struct kspan_stats *stats);
 int objcache_verify(struct kspan_heap *heap);
@@ -703,6 +704,12 @@ u32 debug_stack(struct kspan_heap *heap, struct kspan_span *span, const void *pt
 void debug_rename(struct kspan_span *span, const void *ptr, uintptr_t site);
 bool debug_is_held(struct kspan_heap *heap, struct kspan_span *span, const void *ptr);
 size_t debug_records_size(u32 nobjs);
+
+/* poison.c: called where port_poisons() is true, and may be missing where it is not */
+void poison_alloc(const void *ptr);
+void poison_free(const void *ptr);
+void poison_span(struct kspan_heap *heap, struct kspan_span *span, bool all);
+void poison_tiny(struct kspan_heap *heap, uintptr_t block, bool is_free);
 
 /* rcu.c */
 void heap_free_rcu(struct kspan_heap *heap, void *ptr);

@@ -40,6 +40,9 @@
 #define port_memcpy(d, s, n)	memcpy(d, s, n)
 #define port_memmove(d, s, n)	memmove(d, s, n)
 #define port_strlen(s)		strlen(s)
+#define port_obj_fill(p, c, n)	memset(p, c, n)
+#define port_obj_copy(d, s, n)	memcpy(d, s, n)
+#define PORT_UNCHECKED
 #define port_ctz64(x)		((u32)__builtin_ctzll(x))
 #define port_clz64(x)		((u32)__builtin_clzll(x))
 #define port_popcount64(x)	((u32)__builtin_popcountll(x))
@@ -184,6 +187,11 @@ void port_obj_free(const void *p, uintptr_t caller);
 bool port_obj_free_now(const void *p, uintptr_t caller);
 bool port_frees_are_seen(void);
 void port_obj_wait(const void *p);
+
+/* There is no sanitizer. */
+#define port_poisons()					false
+#define port_poison(p, nbytes)				((void)(p))
+#define port_unpoison(p, nbytes)			((void)(p))
 
 #define port_event_refill(size, wanted, got, node)	((void)(got))
 #define port_event_span_alloc(start, npages, pclass, node)	((void)(start))
