@@ -542,6 +542,28 @@ int cache_destroy(struct kspan_cache *cache)
 	return 0;
 }
 
+/**
+ * objcache_end_all - end the caches that nobody destroyed
+ * @heap: it ends; their stacks are empty, and their metadata is the heap's
+ *
+ * Whoever forgot one is told of it. What waits for a grace period is waited for: its
+ * callback must find the heap.
+ *
+ * Context: process; sleeps.
+ */
+void objcache_end_all(struct kspan_heap *heap)
+{
+	struct kspan_cache *cache, *tmp;
+
+	port_list_for_each_entry_safe(cache, tmp, &heap->caches, node) {
+		port_report("object cache %s was never destroyed", cache->name);
+		if (cache->flags & KSPAN_TYPESAFE_BY_RCU)
+			cache_wait_limbo(cache);
+		port_list_del(&cache->node);
+		port_slotset_destroy(&cache->slots);
+	}
+}
+
 /* The public API. */
 
 /**

@@ -401,4 +401,23 @@ TEST_F(objcache, many)
 	}
 }
 
+/* A heap that ends names the caches that were forgotten, and waits for their spans. */
+TEST(forgotten)
+{
+	static struct testheap test;
+	struct kspan_cache *cache;
+
+	testheap_prepare(&test, false, TEST_SPACE);
+	testheap_start(&test);
+	cache = cache_create(&test.heap, "test", 64, 0, KSPAN_TYPESAFE_BY_RCU, NULL);
+	ASSERT_NE(NULL, cache);
+	get_n(cache, 1);
+	kspan_cache_free(cache, objs[0]);
+	ASSERT_NE(NULL, cache_create(&test.heap, "test", 100, 0, 0, NULL));
+	capture_begin(&report);
+	testheap_end(&test);
+	capture_end(&report);
+	ASSERT_EQ(2, capture_count(&report, "kspan: object cache test was never destroyed"));
+}
+
 TEST_HARNESS_MAIN

@@ -629,6 +629,7 @@ struct kspan_cache_info {
 /* objcache.c */
 bool objcache_info(struct kspan_heap *heap, u32 nth, struct kspan_cache_info *info);
 void objcache_drain_all(struct kspan_heap *heap);
+void objcache_end_all(struct kspan_heap *heap);
 bool objcache_drain_idle(struct kspan_heap *heap);
 void objcache_each_central(struct kspan_heap *heap,
 			       void (*fn)(struct kspan_central *central, void *arg),
