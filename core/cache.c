@@ -232,6 +232,33 @@ u32 cache_alloc_bulk(struct kspan_slotset *ss, struct kspan_central *central, gf
 	return got;
 }
 
+/**
+ * cache_free_bulk - free many objects of one stack at once
+ * @ss: slots to put them into
+ * @central: of the stack; not the tiny one
+ * @objs: the objects
+ * @n: how many
+ * @caller: by whom
+ *
+ * What finds no room on the CPU's stack goes to others by the transfer cache, or to its
+ * spans, without a detour over the stack.
+ *
+ * Context: no lock held.
+ */
+void cache_free_bulk(struct kspan_slotset *ss, struct kspan_central *central, void **objs,
+		     u32 n, uintptr_t caller)
+{
+	u32 put = port_slot_fill(ss, central->stack, objs, n);
+
+	if (likely(put == n))
+		return;
+	cache_grow_stack(ss, central);
+	put += port_slot_fill(ss, central->stack, objs + put, n - put);
+	put += transfer_give(ss, central, objs + put, n - put);
+	if (put < n)
+		central_put(central->heap, objs + put, n - put, caller);
+}
+
 /* Take @want objects off a stack of a slot that its owner does not use, or all there are. */
 static void drain_stack(struct kspan_heap *heap, struct kspan_slotset *ss,
 			struct kspan_slot *slot, u32 c, u32 want)

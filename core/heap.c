@@ -1117,7 +1117,8 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
  * @heap: nobody uses it any more
  *
  * Spans with objects that are still out stay where they are, so that whoever
- * holds one does no harm: that memory is lost, and listed by heap_leaks().
+ * holds one does no harm: that memory is lost, and listed by heap_leaks(). Object caches
+ * that are left are ended.
  *
  * Context: process; sleeps.
  * Return: bytes lost, 0 if every object had been freed.
@@ -1125,6 +1126,7 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 size_t heap_destroy(struct kspan_heap *heap)
 {
 	heap_release_memory(heap);
+	objcache_end_all(heap);
 	port_store_release(&heap->ready, false);
 	port_slotset_destroy(&heap->slots);
 	port_store_release(&heap->regions, &kspan_no_regions);

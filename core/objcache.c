@@ -550,6 +550,28 @@ int cache_destroy(struct kspan_cache *cache)
 	return 0;
 }
 
+/**
+ * objcache_end_all - end the caches that nobody destroyed
+ * @heap: it ends; their stacks are empty, and their metadata is the heap's
+ *
+ * Whoever forgot one is told of it. What waits for a grace period is waited for: its
+ * callback must find the heap.
+ *
+ * Context: process; sleeps.
+ */
+void objcache_end_all(struct kspan_heap *heap)
+{
+	struct kspan_cache *cache, *tmp;
+
+	port_list_for_each_entry_safe(cache, tmp, &heap->caches, node) {
+		port_report("object cache %s was never destroyed", cache->name);
+		if (cache->flags & KSPAN_TYPESAFE_BY_RCU)
+			cache_wait_limbo(cache);
+		port_list_del(&cache->node);
+		port_slotset_destroy(&cache->slots);
+	}
+}
+
 /* The public API. */
 
 /**
@@ -762,6 +784,23 @@ void kspan_cache_free(struct kspan_cache *cache, void *obj)
 		cache_free_rest(cache, span, obj, CALLER());
 }
 
+/* What is to be done with each object that goes out. */
+static noinline void cache_bulk_out(struct kspan_cache *cache, gfp_t flags, size_t n,
+				    void **objs, uintptr_t caller)
+{
+	struct kspan_heap *heap = cache->heap;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (heap_checked(heap))
+			debug_alloc(heap, objs[i], cache->asked, flags, caller);
+		if (flags & __GFP_ZERO)
+			port_obj_fill(objs[i], 0, cache->asked);
+		port_obj_alloc(objs[i], cache->central->size, flags, cache->central->noscan,
+			       caller);
+	}
+}
+
 /**
  * kspan_cache_alloc_bulk - allocate many objects of a cache
  * @cache: which
@@ -777,7 +816,7 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
 {
 	struct kspan_heap *heap = cache->heap;
 	bool refused = n && heap_checked(heap) && debug_refuses(heap, cache->asked, flags);
-	size_t got = 0, i;
+	size_t got = 0;
 
 	if ((flags & __GFP_ZERO) && cache->ctor) {
 		heap_fail(heap, EINVAL);
@@ -792,19 +831,32 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
 		if (took < want)
 			break;
 	}
-	for (i = 0; i < got; i++) {
-		if (heap_checked(cache->heap))
-			debug_alloc(cache->heap, objs[i], cache->asked, flags, CALLER());
-		if (flags & __GFP_ZERO)
-			port_obj_fill(objs[i], 0, cache->asked);
-		port_obj_alloc(objs[i], cache->central->size, flags, cache->central->noscan,
-			       CALLER());
-	}
+	if (heap_checked(heap) || (flags & __GFP_ZERO) || port_watch_alloc())
+		cache_bulk_out(cache, flags, got, objs, CALLER());
 	if (got == n)
 		return n;
 	kspan_cache_free_bulk(cache, got, objs);
-	heap_fail(cache->heap, ENOMEM);
+	heap_fail(heap, ENOMEM);
 	return 0;
+}
+
+/*
+ * How many objects, from the first on, are of the cache and may be freed at once: none
+ * where somebody wants to see each. As many as one lock is held for at most.
+ */
+static u32 cache_run(const struct kspan_cache *cache, void **objs, size_t n)
+{
+	const struct kspan_span *span;
+	u32 i;
+
+	if (port_watch_free() || heap_checked(cache->heap))
+		return 0;
+	for (i = 0; i < n && i < CACHE_STACK_OBJS; i++) {
+		span = pagemap_span(cache->heap, (uintptr_t)objs[i]);
+		if (unlikely(!span || !span->central || span->central->cache != cache))
+			break;
+	}
+	return i;
 }
 
 /**
@@ -817,10 +869,17 @@ size_t kspan_cache_alloc_bulk(struct kspan_cache *cache, gfp_t flags, size_t n, 
  */
 void kspan_cache_free_bulk(struct kspan_cache *cache, size_t n, void **objs)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < n; i++)
-		kspan_cache_free(cache, objs[i]);
+	while (i < n) {
+		u32 run = cache_run(cache, objs + i, n - i);
+
+		if (run)
+			cache_free_bulk(&cache->slots, cache->central, objs + i, run, CALLER());
+		else
+			kspan_cache_free(cache, objs[i]);
+		i += run ? run : 1;
+	}
 }
 
 /**

@@ -72,7 +72,7 @@ static struct kspan_reserve *reserve_make(struct kspan_cache *cache, size_t size
 /**
  * kspan_reserve_prefill - have objects at hand
  * @size: bytes of each, not 0
- * @flags: as kspan_alloc()
+ * @flags: as kspan_alloc(); __GFP_ZERO counts for kspan_reserve_alloc() only
  * @n: how many
  *
  * The reserve is its caller's: of the functions on one reserve one runs at a time.
@@ -90,7 +90,7 @@ struct kspan_reserve *kspan_reserve_prefill(size_t size, gfp_t flags, size_t n)
 /**
  * kspan_cache_reserve_prefill - have objects of a cache at hand
  * @cache: which; it must not be destroyed before the reserve is returned
- * @flags: as kspan_cache_alloc()
+ * @flags: as kspan_reserve_prefill()
  * @n: how many
  *
  * Context: as kspan_reserve_prefill().

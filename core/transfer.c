@@ -148,6 +148,36 @@ u32 transfer_flush(struct kspan_slotset *ss, struct kspan_central *central, u32 
 }
 
 /**
+ * transfer_give - take what a caller frees who has many
+ * @ss: the slotset of their stack
+ * @central: as for transfer_flush()
+ * @objs: the objects
+ * @n: how many
+ *
+ * Context: no lock held.
+ * Return: how many it took, from the first on.
+ */
+u32 transfer_give(struct kspan_slotset *ss, struct kspan_central *central, void **objs, u32 n)
+{
+	unsigned long flags;
+	u32 room;
+
+	if (!port_load(&central->transfer) && !transfer_make(central, ss->max[central->stack]))
+		return 0;
+	flags = port_lock(&central->lock);
+	room = central->transfer_max - central->ntransfer;
+	if (n > room) {
+		port_store(&central->transfer_over, true);
+		n = room;
+	}
+	port_memcpy(central->transfer + central->ntransfer, objs, n * sizeof(*objs));
+	port_store(&central->ntransfer, central->ntransfer + n);
+	central->nflush += n != 0;
+	port_unlock(&central->lock, flags);
+	return n;
+}
+
+/**
  * transfer_take - take objects for a caller who wants many
  * @central: of which list
  * @objs: where to put them
@@ -160,6 +190,10 @@ u32 transfer_take(struct kspan_central *central, void **objs, u32 n)
 {
 	unsigned long flags;
 
+	if (!n)
+		return 0;
+	if (port_load(&central->ntransfer) < n && port_load(&central->transfer_over))
+		transfer_missed(central);
 	if (!port_load(&central->ntransfer))
 		return 0;
 	flags = port_lock(&central->lock);

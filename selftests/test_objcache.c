@@ -247,6 +247,38 @@ TEST_F(objcache, wrong_frees)
 	ASSERT_EQ(0, cache_destroy(b));
 }
 
+/* Among many objects each wrong one is told apart, and the rest is freed. */
+TEST_F(objcache, wrong_frees_in_bulk)
+{
+	struct kspan_cache *a = create(64, 0, 0, NULL), *b = create(64, 0, 0, NULL);
+	void *obj = get(heap, 64), *other = kspan_cache_alloc(b, GFP_KERNEL);
+	void *mixed[130];
+	u32 i;
+
+	must(other);
+	get_n(a, 126);
+	for (i = 0; i < 126; i++)
+		mixed[i < 70 ? i : i + 3] = objs[i];
+	mixed[70] = NULL;
+	mixed[71] = other;
+	mixed[72] = obj;
+	mixed[129] = (char *)objs[0] + 8;
+	capture_begin(&report);
+	kspan_cache_free_bulk(a, ARRAY_SIZE(mixed), mixed);
+	kspan_cache_shrink(a);
+	capture_end(&report);
+	ASSERT_EQ(2, heap->nmisuse[KSPAN_FOREIGN_FREE]);
+	ASSERT_EQ(1, heap->nmisuse[KSPAN_INTERIOR_FREE]);
+	ASSERT_EQ(0, heap->nmisuse[KSPAN_DOUBLE_FREE]);
+	ASSERT_EQ(0, info_of(0).nlive);
+	ASSERT_EQ(1, info_of(1).nlive);
+	ASSERT_EQ(0, heap_verify(heap));
+	kspan_cache_free(b, other);
+	put(heap, obj);
+	ASSERT_EQ(0, cache_destroy(a));
+	ASSERT_EQ(0, cache_destroy(b));
+}
+
 TEST_F(objcache, counted)
 {
 	static struct kspan_stats stats;
@@ -367,6 +399,25 @@ TEST_F(objcache, many)
 		kspan_cache_free(caches[i], obj[i]);
 		ASSERT_EQ(0, cache_destroy(caches[i]));
 	}
+}
+
+/* A heap that ends names the caches that were forgotten, and waits for their spans. */
+TEST(forgotten)
+{
+	static struct testheap test;
+	struct kspan_cache *cache;
+
+	testheap_prepare(&test, false, TEST_SPACE);
+	testheap_start(&test);
+	cache = cache_create(&test.heap, "test", 64, 0, KSPAN_TYPESAFE_BY_RCU, NULL);
+	ASSERT_NE(NULL, cache);
+	get_n(cache, 1);
+	kspan_cache_free(cache, objs[0]);
+	ASSERT_NE(NULL, cache_create(&test.heap, "test", 100, 0, 0, NULL));
+	capture_begin(&report);
+	testheap_end(&test);
+	capture_end(&report);
+	ASSERT_EQ(2, capture_count(&report, "kspan: object cache test was never destroyed"));
 }
 
 TEST_HARNESS_MAIN

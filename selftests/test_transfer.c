@@ -131,6 +131,26 @@ TEST_F(transfer, bulk_takes_from_it)
 	put_all(n);
 }
 
+/* What bulk frees find no room for on the stack is what the next bulk request gets. */
+TEST_F(transfer, bulk_gives_to_it)
+{
+	u64 grown;
+	u32 i, n;
+
+	one_cpu();
+	for (i = 0; i < 8; i++) {
+		n = cache_alloc_bulk(&heap->slots, the_central(), GFP_KERNEL, 300, objs, 0);
+		ASSERT_EQ(300, n);
+		cache_free_bulk(&heap->slots, the_central(), objs, n, 0);
+		ASSERT_EQ(0, heap_verify(heap));
+	}
+	ASSERT_GE(the_central()->ntransfer, 128);
+	grown = the_central()->nspan;
+	ASSERT_EQ(300, cache_alloc_bulk(&heap->slots, the_central(), GFP_KERNEL, 300, objs, 0));
+	ASSERT_EQ(grown, the_central()->nspan);
+	cache_free_bulk(&heap->slots, the_central(), objs, 300, 0);
+}
+
 static u64 live_of(struct kspan_heap *of)
 {
 	static struct kspan_stats stats;

@@ -538,6 +538,8 @@ void cache_flush(struct kspan_slotset *ss, struct kspan_central *central, void *
 		 uintptr_t caller);
 void *cache_alloc_node(struct kspan_slotset *ss, struct kspan_central *central, gfp_t gfp,
 		       uintptr_t caller);
+void cache_free_bulk(struct kspan_slotset *ss, struct kspan_central *central, void **objs,
+		     u32 n, uintptr_t caller);
 u32 cache_alloc_bulk(struct kspan_slotset *ss, struct kspan_central *central, gfp_t gfp,
 		     u32 n, void **objs, uintptr_t caller);
 void cache_drain(struct kspan_heap *heap, struct kspan_slotset *ss);
@@ -548,6 +550,7 @@ bool cache_drain_idle(struct kspan_heap *heap, struct kspan_slotset *ss);
 /* transfer.c */
 void *transfer_refill(struct kspan_slotset *ss, struct kspan_central *central, u32 n);
 u32 transfer_flush(struct kspan_slotset *ss, struct kspan_central *central, u32 n);
+u32 transfer_give(struct kspan_slotset *ss, struct kspan_central *central, void **objs, u32 n);
 u32 transfer_take(struct kspan_central *central, void **objs, u32 n);
 u32 transfer_age(struct kspan_central *central, bool all);
 void transfer_destroy(struct kspan_central *central);
@@ -626,6 +629,7 @@ struct kspan_cache_info {
 /* objcache.c */
 bool objcache_info(struct kspan_heap *heap, u32 nth, struct kspan_cache_info *info);
 void objcache_drain_all(struct kspan_heap *heap);
+void objcache_end_all(struct kspan_heap *heap);
 bool objcache_drain_idle(struct kspan_heap *heap);
 void objcache_each_central(struct kspan_heap *heap,
 			       void (*fn)(struct kspan_central *central, void *arg),

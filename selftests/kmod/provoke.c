@@ -344,6 +344,23 @@ static noinline int provoke_cache_leak(void)
 	return kspan_cache_destroy(cache);
 }
 
+/* Caches that nobody destroys; what was freed to some of them waits for a grace period. */
+static noinline int provoke_forget_caches(void)
+{
+	struct kspan_cache *cache;
+	unsigned int i;
+
+	for (i = 0; i < 50; i++) {
+		cache = kspan_cache_create("forgotten", 100, 0, i % 2 ? KSPAN_TYPESAFE_BY_RCU : 0,
+					   NULL);
+		if (!cache)
+			return -ENOMEM;
+		victim = kspan_cache_alloc(cache, GFP_KERNEL);
+		kspan_cache_free(cache, victim);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -363,6 +380,7 @@ static const struct {
 	{ "trap_after_free", provoke_trap_after_free },
 	{ "leak", provoke_leak },
 	{ "cache_leak", provoke_cache_leak },
+	{ "forget_caches", provoke_forget_caches },
 	{ "race", provoke_race },
 	{ "held", provoke_held },
 	{ "hidden", provoke_hidden },
