@@ -1280,6 +1280,8 @@ static void check_limit(void)
 
 	if (hard && !limit_late && used > hard)
 		sim_fail("%zu bytes are in use, the limit being %zu", used, hard);
+	if (kspan_heap0.charged_bytes)
+		sim_fail("%llu bytes stay booked", (unsigned long long)kspan_heap0.charged_bytes);
 }
 
 static u64 count_transfers(void)
