@@ -1294,6 +1294,20 @@ static u64 count_transfers(void)
 	return n;
 }
 
+/* Metadata that is not in use is on its list, or was never used. */
+static void check_fix(const struct kspan_fix *fix, u32 kind)
+{
+	u64 n = (fix->end - fix->bump) / fix->size;
+	void *obj;
+
+	for (obj = fix->free; obj && n <= fix->nobjs; obj = *(void **)obj)
+		n++;
+	if (n + fix->ninuse != fix->nobjs)
+		sim_fail("of %llu pieces of metadata of kind %u %llu are in use and %llu free",
+			 (unsigned long long)fix->nobjs, kind,
+			 (unsigned long long)fix->ninuse, (unsigned long long)n);
+}
+
 /* What observes objects, guards them and charges them agrees with the cells. */
 static void check_port(void)
 {
@@ -1369,6 +1383,7 @@ void model_quiesce(bool last)
 {
 	struct kspan_stats *stats;
 	static struct kspan_stats end;
+	u32 i;
 
 	kspan_rcu_barrier();
 	if (last)
@@ -1384,6 +1399,8 @@ void model_quiesce(bool last)
 	check_limit();
 	kspan_rcu_barrier();	/* guards */
 	check_port();
+	for (i = 0; i < KSPAN_NR_FIX; i++)
+		check_fix(&kspan_heap0.fix[i], i);
 	if (!last) {
 		check_leaks();
 		return;
