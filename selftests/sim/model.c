@@ -1280,6 +1280,8 @@ static void check_limit(void)
 
 	if (hard && !limit_late && used > hard)
 		sim_fail("%zu bytes are in use, the limit being %zu", used, hard);
+	if (kspan_heap0.charged_bytes)
+		sim_fail("%llu bytes stay booked", (unsigned long long)kspan_heap0.charged_bytes);
 }
 
 static u64 count_transfers(void)
@@ -1290,6 +1292,20 @@ static u64 count_transfers(void)
 	for (c = 0; c < KSPAN_NR_STACKS; c++)
 		n += kspan_heap0.slots.central[c].transfer != NULL;
 	return n;
+}
+
+/* Metadata that is not in use is on its list, or was never used. */
+static void check_fix(const struct kspan_fix *fix, u32 kind)
+{
+	u64 n = (fix->end - fix->bump) / fix->size;
+	void *obj;
+
+	for (obj = fix->free; obj && n <= fix->nobjs; obj = *(void **)obj)
+		n++;
+	if (n + fix->ninuse != fix->nobjs)
+		sim_fail("of %llu pieces of metadata of kind %u %llu are in use and %llu free",
+			 (unsigned long long)fix->nobjs, kind,
+			 (unsigned long long)fix->ninuse, (unsigned long long)n);
 }
 
 /* What observes objects, guards them and charges them agrees with the cells. */
@@ -1367,6 +1383,7 @@ void model_quiesce(bool last)
 {
 	struct kspan_stats *stats;
 	static struct kspan_stats end;
+	u32 i;
 
 	kspan_rcu_barrier();
 	if (last)
@@ -1382,6 +1399,8 @@ void model_quiesce(bool last)
 	check_limit();
 	kspan_rcu_barrier();	/* guards */
 	check_port();
+	for (i = 0; i < KSPAN_NR_FIX; i++)
+		check_fix(&kspan_heap0.fix[i], i);
 	if (!last) {
 		check_leaks();
 		return;
