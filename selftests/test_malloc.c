@@ -410,6 +410,17 @@ static void free_foreign(void)
 	free(hide(here + 16));
 }
 
+/* A member of a structure that is not there: the address that kspan_alloc(0) gives. */
+static void free_member_of_null(void)
+{
+	free(hide((void *)16));
+}
+
+static void realloc_member_of_null(void)
+{
+	free(any_realloc((void *)16, 100));
+}
+
 static void free_twice(void)
 {
 	void *p = malloc(100);
@@ -446,6 +457,8 @@ static const struct {
 	int by_default;
 } crimes[] = {
 	{ "foreign", free_foreign, 1 },
+	{ "member-of-null", free_member_of_null, 1 },
+	{ "realloc-member-of-null", realloc_member_of_null, 1 },
 	{ "double", free_twice, 0 },
 	{ "interior", free_inside, 0 },
 	{ "double-large", free_large_twice, 1 },

@@ -154,6 +154,16 @@ static __always_inline void *malloc_at(size_t size, uintptr_t caller)
 					      malloc_slow(size, caller);
 }
 
+/*
+ * kspan_free() takes what kspan_alloc(0) gives. No malloc() gave it, and who frees it
+ * has the address of a member of NULL.
+ */
+static void free_zero_size(void *ptr, uintptr_t caller)
+{
+	heap_ready(HEAP);	/* how to report it is an option */
+	heap_misuse(HEAP, KSPAN_FOREIGN_FREE, ptr, caller);
+}
+
 static noinline void free_slow(void *ptr, uintptr_t caller)
 {
 	int saved = errno;
@@ -162,6 +172,8 @@ static noinline void free_slow(void *ptr, uintptr_t caller)
 		malloc_nested_free(ptr);
 	} else if (unlikely(port_is_nested())) {
 		heap_free_nolock(HEAP, ptr, caller);
+	} else if (unlikely(ptr == ZERO_SIZE_PTR)) {
+		free_zero_size(ptr, caller);
 	} else {
 		heap_catch_up(HEAP);
 		heap_free_slow(HEAP, ptr, caller);
@@ -274,7 +286,8 @@ static void *realloc_at(void *ptr, size_t size, uintptr_t caller)
 		free_at(ptr, caller);
 		return NULL;
 	}
-	if (unlikely(port_is_nested() || malloc_nested_owns(ptr) || !is_aligned(ptr)))
+	if (unlikely(port_is_nested() || malloc_nested_owns(ptr) || !is_aligned(ptr) ||
+		     ptr == ZERO_SIZE_PTR))
 		return realloc_by_parts(ptr, size, caller);
 	if (!heap_ready(HEAP))
 		return fail(ENOMEM);
