@@ -100,9 +100,8 @@ static struct kspan_fix *records_fix(struct kspan_heap *heap, const struct kspan
  */
 static bool span_is_out(const struct kspan_span *span, const struct kspan_central *central)
 {
-	if (span->central != central)
-		return false;
-	return central ? span->nfree != span->nobjs : span->state == SPAN_LARGE;
+	return span->central == central &&
+	       (central ? span->nfree != span->nobjs : span->state == SPAN_LARGE);
 }
 
 /* Give a span its table; without memory its objects are not known. */
