@@ -14,7 +14,7 @@
  *	LIVE		with a caller since the heap is checked
  *	HELD		taken back since, and not free in its span yet: in quarantine,
  *			or in the hands of whoever frees it
- *	FREED		taken back since; free in its span
+ *	FREED		taken back since; free in its span, or about to be
  *
  * The facilities, each a flag (enum kspan_debug_flag):
  *
@@ -100,9 +100,8 @@ static struct kspan_fix *records_fix(struct kspan_heap *heap, const struct kspan
  */
 static bool span_is_out(const struct kspan_span *span, const struct kspan_central *central)
 {
-	if (span->central != central)
-		return false;
-	return central ? span->nfree != span->nobjs : span->state == SPAN_LARGE;
+	return span->central == central &&
+	       (central ? span->nfree != span->nobjs : span->state == SPAN_LARGE);
 }
 
 /* Give a span its table; without memory its objects are not known. */
@@ -184,22 +183,34 @@ void debug_report_stacks(struct kspan_heap *heap, const void *ptr)
 		port_stack_report("freed at", record->free_stack);
 }
 
-/* The call site of the object's allocation, or 0. */
-uintptr_t debug_site(struct kspan_heap *heap, struct kspan_span *span, const void *ptr)
+/*
+ * The record, if it is of now; else NULL. Who reports a wrong free looks once: the span may
+ * be another's by now, and get its records between two looks.
+ */
+static struct kspan_record *record_now(struct kspan_heap *heap, struct kspan_span *span,
+				       const void *ptr)
 {
 	struct kspan_record *record = record_of(span, ptr);
 
 	if (!record || !heap_checked(heap) || port_load(&record->gen) != port_load(&heap->debug.gen))
-		return 0;
-	return record->alloc_site;
+		return NULL;
+	return record;
+}
+
+/* The call site of the object's allocation, or 0. */
+uintptr_t debug_site(struct kspan_heap *heap, struct kspan_span *span, const void *ptr)
+{
+	struct kspan_record *record = record_now(heap, span, ptr);
+
+	return record ? record->alloc_site : 0;
 }
 
 /* The call site of the object's last free, when it was not allocated since; or 0. */
 uintptr_t debug_free_site(struct kspan_heap *heap, struct kspan_span *span, const void *ptr)
 {
-	struct kspan_record *record = record_of(span, ptr);
+	struct kspan_record *record = record_now(heap, span, ptr);
 
-	if (!debug_site(heap, span, ptr) || record->state < RECORD_HELD)
+	if (!record || !record->alloc_site || record->state < RECORD_HELD)
 		return 0;
 	return record->free_site;
 }
@@ -207,7 +218,9 @@ uintptr_t debug_free_site(struct kspan_heap *heap, struct kspan_span *span, cons
 /* Its stack, for a list of leaks; 0 none. */
 u32 debug_stack(struct kspan_heap *heap, struct kspan_span *span, const void *ptr)
 {
-	return debug_site(heap, span, ptr) ? record_of(span, ptr)->alloc_stack : 0;
+	struct kspan_record *record = record_now(heap, span, ptr);
+
+	return record && record->alloc_site ? record->alloc_stack : 0;
 }
 
 /* Its allocation's call site is @site from now on; the object is out. */
@@ -595,7 +608,8 @@ static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *p
 	record = record_of(span, ptr);
 	if (!exact || idx >= span->nobjs)
 		misuse = KSPAN_INTERIOR_FREE;
-	else if (span->free[idx / 64] >> (idx % 64) & 1 || record_is(heap, record, RECORD_HELD))
+	else if (span->free[idx / 64] >> (idx % 64) & 1 || record_is(heap, record, RECORD_HELD) ||
+		 record_is(heap, record, RECORD_FREED))	/* on its way to its span */
 		misuse = KSPAN_DOUBLE_FREE;
 	if (misuse < 0 && record) {
 		*known = record_is(heap, record, RECORD_LIVE);

@@ -62,7 +62,8 @@ run_sim()
 		record "sim-$(basename "$script" .sim)-faults" "$out/sim/sim" --faults "$script"
 	done
 	# what only some schedules reach
-	for script in trim-empty nolock-defer nolock-unmarked; do
+	for script in trim-empty nolock-defer nolock-unmarked charged-limit spares-nolock \
+			twice-free twice-checked twice-reused twice-cache twice-nolock threads-nomem rt; do
 		record "sim-$script-search" "$out/sim/sim" --search selftests/sim/scripts/$script.sim
 	done
 }

@@ -4,10 +4,14 @@
 # Show that the simulator finds bugs: build core/ with each of mutants/*.patch
 # and let it run until something fails. Prints a table.
 #
-#	selftests/sim/mutants.sh [all | NAME...]
+#	selftests/sim/mutants.sh [all | [--shrink] NAME...]
 #
 # Without arguments a sample, which changes with the day of the year. With DOC=1 in
 # the environment the rows of those that ran go into Documentation/mutants.csv.
+#
+# Of some it is looked at how what fails is made smaller: the script that is printed has
+# fewer operations, fails with the mutant and passes without it. (--shrink NAME...: only
+# that, of these.)
 #
 # In a patch the second line says what is wrong, and a line "try: SCRIPT..." which
 # scripts are run first: those that caught it before, where that would take long.
@@ -26,6 +30,8 @@ find "$src" -name '*.o' -delete
 make -s -j2 CC=gcc B="$base" CORE="$src/core" INCLUDE="$src/include" || exit 1
 "$base/sim" --seeds 1..200 || exit 1
 
+# one that any schedule shows, one that needs a race, one that needs a failure
+shrink=(central-put-lost central-put-no-lock alloc-bulk-leak)
 names=()
 for patch in mutants/*.patch; do
 	names+=("$(basename "$patch" .patch)")
@@ -36,8 +42,11 @@ if [ $# = 0 ]; then
 		sample+=("${names[i]}")
 	done
 	names=("${sample[@]}")
+elif [ "$1" = --shrink ]; then
+	shift
+	names=() shrink=("$@")
 elif [ "$1" != all ]; then
-	names=("$@")
+	names=("$@") shrink=()
 fi
 
 # Build the mutant: what the patch changes, and the rest as it is.
@@ -114,7 +123,38 @@ document()
 	cp "$work/table" "$table"
 }
 
+# The script of a failure, from its output; how many operations it has.
+printed()
+{
+	sed -n 's/^#  //p' "$work/out" >"$work/$1.sim"
+	grep -c $'^\t' "$work/$1.sim"
+}
+
+# shrinks NAME: see above.
+shrinks()
+{
+	local seed long short
+
+	build "$1" || return
+	seed=$(seeds_catch 1..3000)
+	"$work/sim" --no-shrink --seed "${seed#seed }" >"$work/out" 2>&1
+	long=$(printed long)
+	"$work/sim" --seed "${seed#seed }" >"$work/out" 2>&1
+	short=$(printed short)
+	echo "$1: $seed, $long operations, made smaller: $short"
+	grep -q '^# made smaller' "$work/out" && [ "$short" -gt 0 ] && [ "$short" -lt "$long" ] || return
+	if "$work/sim" --replay "$work/short.sim" >"$work/out"; then
+		echo "$1: the script that was made smaller does not fail"
+		return 1
+	fi
+	"$base/sim" --replay "$work/short.sim"
+}
+
 failed=0
+for name in "${shrink[@]}"; do
+	shrinks "$name" || failed=1
+done
+[ ${#names[@]} = 0 ] && exit $failed
 printf '%-24s %-20s %7s  %s\n' mutant 'caught by' time as
 for name in "${names[@]}"; do
 	if ! build "$name"; then
