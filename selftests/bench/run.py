@@ -304,7 +304,7 @@ def timed_rows(build, inputs):
     for name, argv, environ in [
             ("sqlite", ["sqlite3", "-init", "/dev/null", ":memory:",
                         ".read " + script("queries.sql")], []),
-            ("python", ["/usr/bin/python3", "-I", script("objects.py")],
+            ("python", ["/usr/bin/python3", "-s", "-P", script("objects.py")],
              ["PYTHONMALLOC=malloc"]),
             ("gcc", ["gcc", "-O2", "-S", "-o", "-", data("input.c")], []),
             ("z3", ["z3", data("input.smt2")], []),
