@@ -868,21 +868,31 @@ static const char *const misuse_name[KSPAN_NR_MISUSE] = {
 	[KSPAN_FOREIGN_FREE] = "free of memory that is not kspan's",
 };
 
+/* What is known of the object, and only that: outside a checked heap who had it is not. */
 static void misuse_report(struct kspan_heap *heap, struct kspan_span *span, const char *what,
 			  const void *ptr, uintptr_t caller)
 {
-	void *site = (void *)debug_site(heap, span, ptr);
-	void *freed = (void *)debug_free_site(heap, span, ptr);
+	uintptr_t site = debug_site(heap, span, ptr);
+	uintptr_t freed = debug_free_site(heap, span, ptr);
+	size_t nbytes = pages_to_bytes(span->npages);
+	size_t size = span->pclass == KSPAN_PC_LARGE ? nbytes : span->size;
 
-	if (freed)
-		port_report("%s: %p, span %p+%zu, object size %u, freed by " PORT_SITE
+	if (site && freed)
+		port_report("%s: %p, span %p+%zu, object size %zu, freed by " PORT_SITE
 			    ", allocated by " PORT_SITE ", freed before by " PORT_SITE,
-			    what, ptr, (void *)span->start, pages_to_bytes(span->npages),
-			    span->size, (void *)caller, site, freed);
-	else
-		port_report("%s: %p, span %p+%zu, object size %u, freed by " PORT_SITE
+			    what, ptr, (void *)span->start, nbytes, size,
+			    (void *)caller, (void *)site, (void *)freed);
+	else if (site)
+		port_report("%s: %p, span %p+%zu, object size %zu, freed by " PORT_SITE
 			    ", allocated by " PORT_SITE, what, ptr, (void *)span->start,
-			    pages_to_bytes(span->npages), span->size, (void *)caller, site);
+			    nbytes, size, (void *)caller, (void *)site);
+	else if (caller)
+		port_report("%s: %p, span %p+%zu, object size %zu, freed by " PORT_SITE,
+			    what, ptr, (void *)span->start, nbytes, size,
+			    (void *)caller);
+	else
+		port_report("%s: %p, span %p+%zu, object size %zu", what, ptr,
+			    (void *)span->start, nbytes, size);
 }
 
 /**
@@ -904,8 +914,10 @@ void heap_misuse(struct kspan_heap *heap, enum kspan_misuse kind, const void *pt
 	port_add(&heap->nmisuse[kind], 1);
 	if (span)
 		misuse_report(heap, span, misuse_name[kind], ptr, caller);
-	else
+	else if (caller)
 		port_report("%s: %p, freed by " PORT_SITE, misuse_name[kind], ptr, (void *)caller);
+	else
+		port_report("%s: %p", misuse_name[kind], ptr);
 	debug_report_stacks(heap, ptr);
 	port_error(heap);
 }
