@@ -61,6 +61,9 @@ static size_t own_bulk(size_t size, size_t n, void **objs)
 
 	got = cache_alloc_bulk(&heap->slots, heap_central(heap, stack, 0), GFP_KERNEL, n, objs,
 			       0);
+	/* as kspan_alloc_bulk(): the record of an earlier life says that it is free */
+	for (i = 0; heap_checked(heap) && i < got; i++)
+		debug_alloc(heap, objs[i], size, GFP_KERNEL, 0);
 	for (i = 0; got < n && i < got; i++)
 		put(heap, objs[i]);
 	return got < n ? 0 : n;
