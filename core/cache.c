@@ -350,7 +350,7 @@ static bool slots_have_idle(struct kspan_slotset *ss)
 	for (i = 0; i < port_slotset_nr(ss); i++) {
 		struct kspan_slot *slot = port_slotset_slot(ss, i);
 
-		for (c = 0; slot && c < ss->nstacks; c++)
+		for (c = 0; slot && !slot->closed && c < ss->nstacks; c++)
 			if (stack_idle(ss, slot, c))
 				return true;
 	}
@@ -394,7 +394,8 @@ bool cache_drain_idle(struct kspan_heap *heap, struct kspan_slotset *ss)
 	for (i = 0; i < port_slotset_nr(ss); i++) {
 		struct kspan_slot *slot = port_slotset_slot(ss, i);
 
-		if (slot)
+		/* of a closed one there is no more than its words and limits */
+		if (slot && !slot->closed)
 			left |= drain_idle_slot(heap, ss, slot, idle);
 	}
 	if (idle)

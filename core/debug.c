@@ -256,9 +256,10 @@ static PORT_UNCHECKED size_t count_others(const u8 *p, size_t n, u8 byte)
 	return others;
 }
 
+/* Not a plain load, which a compiler may move to the caller. */
 static PORT_UNCHECKED u8 byte_at(const u8 *p)
 {
-	return *p;
+	return port_load(p);
 }
 
 /*

@@ -133,6 +133,32 @@ TEST_F(scavenge, idle_slots_are_emptied)
 	pthread_join(thread, NULL);
 }
 
+/* A closed slot has words and limits: what the scavenger remembers is not there. */
+TEST_F(scavenge, closed_slots_are_left_alone)
+{
+	struct kspan_slotset *ss = &heap->slots;
+	struct kspan_slot *closed = NULL;
+	u32 i, c;
+
+	for (i = 0; i < port_slotset_nr(ss); i++) {
+		struct kspan_slot *slot = port_slotset_slot(ss, i);
+
+		if (slot && slot->closed)
+			closed = slot;
+	}
+	ASSERT_NE(NULL, closed);
+	fill(100, 64);
+	for (c = 0; c < ss->nstacks; c++)
+		*slot_seen(ss, closed, c) = ~0u;
+	heap_scavenge(heap);
+	empty(100);
+	heap_scavenge(heap);
+	for (c = 0; c < ss->nstacks; c++) {
+		ASSERT_EQ(~0u, *slot_seen(ss, closed, c));
+		*slot_seen(ss, closed, c) = 0;
+	}
+}
+
 TEST_F(scavenge, pages_in_use_again_stay)
 {
 	size_t idle;
