@@ -75,4 +75,23 @@ static inline void compat_hrtimer_setup(struct hrtimer *timer,
 #endif
 }
 
+/*
+ * KASAN's function is exported, for its own tests, but the header is not for modules.
+ * The same from 6.1 to 7.2; later ones export it to GPL modules. The values
+ * are those of the generic KASAN: a shadow byte of 0 says that all 8 bytes may be used.
+ */
+#define COMPAT_KASAN_SLAB_FREE	0xfb	/* a report says use-after-free */
+
+void kasan_poison(const void *addr, size_t size, u8 value, bool init);
+
+static inline void compat_kasan_poison(const void *addr, size_t size)
+{
+	kasan_poison(addr, size, COMPAT_KASAN_SLAB_FREE, false);
+}
+
+static inline void compat_kasan_unpoison(const void *addr, size_t size)
+{
+	kasan_poison(addr, size, 0, false);
+}
+
 #endif /* KSPAN_COMPAT_H */

@@ -34,8 +34,15 @@
 #define port_memcpy(d, s, n)		memcpy(d, s, n)
 #define port_memmove(d, s, n)		memmove(d, s, n)
 #define port_strlen(s)			strlen(s)
+/* Of objects that KASAN takes for free, or not yet for allocated: it does not look. */
+#ifdef CONFIG_KASAN_GENERIC
+#define port_obj_fill(p, c, n)		__memset(p, c, n)
+#define port_obj_copy(d, s, n)		__memcpy(d, s, n)
+#else
 #define port_obj_fill(p, c, n)		memset(p, c, n)
 #define port_obj_copy(d, s, n)		memcpy(d, s, n)
+#endif
+#define PORT_UNCHECKED			__no_sanitize_address noinline
 #define port_ctz64(x)			((u32)__ffs64(x))
 #define port_clz64(x)			((u32)(63 - __fls(x)))
 #define port_popcount64(x)		((u32)hweight64(x))
@@ -224,23 +231,33 @@ void port_trace_span_free(unsigned long start, size_t npages, u32 pclass, int no
 
 size_t kspan_size(const void *ptr);
 
-/* KASAN is not told of free objects. */
-#define port_poisons()				false
-#define PORT_UNCHECKED
+/*
+ * KASAN, the generic one: the others tell objects by tags in their pointers. kasan.c,
+ * which is there where it is. Any context: they write to KASAN's shadow, no more.
+ */
+#define port_poisons()				IS_ENABLED(CONFIG_KASAN_GENERIC)
+void port_poison(const void *p, size_t nbytes);
+void port_unpoison(const void *p, size_t nbytes);
+
+/* core/poison.c */
+void poison_alloc(const void *ptr);
+void poison_free(const void *ptr);
 
 /*
- * Of the part for kmemleak nothing is left in a kernel without it. There, what
- * a wrong free says is looked at before kmemleak hears of it: it would forget
- * an object of somebody else's.
+ * Of the parts for kmemleak and KASAN nothing is left in a kernel without them. Where
+ * they are, what a wrong free says is looked at before they hear of it: kmemleak would
+ * forget, and KASAN take for free, an object of somebody else's.
  */
 static __always_inline bool port_watch_alloc(void)
 {
-	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || tracepoint_enabled(kspan_alloc);
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || port_poisons() ||
+	       tracepoint_enabled(kspan_alloc);
 }
 
 static __always_inline bool port_watch_free(void)
 {
-	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || tracepoint_enabled(kspan_free);
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || port_poisons() ||
+	       tracepoint_enabled(kspan_free);
 }
 
 static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan,
@@ -248,6 +265,8 @@ static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp
 {
 	if (tracepoint_enabled(kspan_alloc))
 		port_trace_alloc(caller, p, size, gfp, noscan);
+	if (port_poisons())
+		poison_alloc(p);
 	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || ZERO_OR_NULL_PTR(p))
 		return;
 	kmemleak_alloc(p, size, 1, gfp);
@@ -261,12 +280,14 @@ static __always_inline void port_obj_free(const void *p, uintptr_t caller)
 		port_trace_free(caller, p);
 	if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) && !ZERO_OR_NULL_PTR(p) && kspan_size(p))
 		kmemleak_free(p);
+	if (port_poisons())
+		poison_free(p);
 }
 
 /* kmemleak takes locks, and an NMI may have interrupted it. */
 static __always_inline bool port_frees_are_seen(void)
 {
-	return port_watch_free();
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || tracepoint_enabled(kspan_free);
 }
 
 static __always_inline bool port_obj_free_now(const void *p, uintptr_t caller)
@@ -282,6 +303,8 @@ static __always_inline void port_obj_alloc_nolock(const void *p, size_t size, gf
 {
 	if (tracepoint_enabled(kspan_alloc))
 		port_trace_alloc(caller, p, size, gfp, false);
+	if (port_poisons())
+		poison_alloc(p);
 }
 
 /*

@@ -83,6 +83,20 @@ static noinline int provoke_highest(void)
 
 static u8 *volatile victim;
 
+/*
+ * Uses of freed objects that KASAN does not see: what the checked heap makes of them is
+ * wanted.
+ */
+static noinline __no_sanitize_address void unseen_write(volatile u8 *p, u8 byte)
+{
+	*p = byte;
+}
+
+static noinline __no_sanitize_address u8 unseen_read(const volatile u8 *p)
+{
+	return *p;
+}
+
 static noinline int provoke_overflow(void)
 {
 	victim = kspan_alloc(40, GFP_KERNEL);
@@ -99,7 +113,7 @@ static noinline int provoke_use_after_free(void)
 	if (!victim)
 		return -ENOMEM;
 	kspan_free(victim);
-	victim[3] = 'x';
+	unseen_write(victim + 3, 'x');
 	return 0;
 }
 
@@ -140,7 +154,7 @@ static noinline int provoke_stale(void)
 		memset(obj, 'S', 40);
 		kspan_free(obj);
 		victim = obj;
-		freed += victim[0] == 'S';
+		freed += unseen_read(victim) == 'S';
 	}
 	pr_info("stale at alloc %u, stale after free %u\n", stale, freed);
 	return 0;
@@ -249,6 +263,157 @@ static noinline int provoke_trap_past_end(void)
 static noinline int provoke_trap_after_free(void)
 {
 	return provoke_trap(true);
+}
+
+/*
+ * For KASAN, each in a function of its own for the report to name. The address is said
+ * first, by which the compiler forgets where it is from, too.
+ */
+static u8 *about(const void *obj, size_t at)
+{
+	victim = (u8 *)obj + at;
+	pr_info("it shall see %lx\n", (unsigned long)victim);
+	return victim;
+}
+
+static noinline int provoke_kasan_read(void)
+{
+	u8 *obj = kspan_alloc(40, GFP_KERNEL), *at = about(obj, 7);
+
+	kspan_free(obj);
+	(void)READ_ONCE(*at);
+	return 0;
+}
+
+static noinline int provoke_kasan_write(void)
+{
+	u8 *obj = kspan_zalloc(3000, GFP_KERNEL), *at = about(obj, 2999);
+
+	kspan_free(obj);
+	*at = 'x';
+	return 0;
+}
+
+static noinline int provoke_kasan_large(void)
+{
+	u8 *obj = kspan_alloc(100000, GFP_KERNEL), *at = about(obj, 99999);
+
+	kspan_free(obj);
+	*at = 'x';
+	return 0;
+}
+
+/* Of two that share 16 bytes, when both are free. */
+static noinline int provoke_kasan_tiny(void)
+{
+	u8 *obj[8], *at;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(obj); i++)
+		obj[i] = kspan_alloc_noscan(8, GFP_KERNEL);
+	at = about(obj[3], 1);
+	for (i = 0; i < ARRAY_SIZE(obj); i++)
+		kspan_free(obj[i]);
+	*at = 'x';
+	return 0;
+}
+
+/* By the old address. */
+static noinline int provoke_kasan_realloc(void)
+{
+	u8 *obj = kspan_alloc(100, GFP_KERNEL), *at = about(obj, 5);
+
+	memset(obj, 'r', 100);
+	obj = kspan_realloc(obj, 1000, GFP_KERNEL);
+	memset(obj + 100, 'r', 900);
+	*at = 'x';
+	pr_info("the new object %s\n", memchr_inv(obj, 'r', 1000) ? "is wrong" : "is right");
+	kspan_free(obj);
+	return 0;
+}
+
+static noinline int provoke_kasan_nolock(void)
+{
+	u8 *obj = kspan_zalloc_nolock(200, GFP_KERNEL), *at = about(obj, 0);
+
+	if (!obj)
+		return -EAGAIN;
+	kspan_free_nolock(obj);
+	msleep(200);	/* for the interrupt that does what was put off */
+	*at = 'x';
+	return 0;
+}
+
+/* Right until the grace period is over, and wrong from then on. */
+static noinline int provoke_kasan_rcu(void)
+{
+	u8 *obj = kspan_alloc(64, GFP_KERNEL), *at = about(obj, 63);
+
+	rcu_read_lock();
+	kspan_free_rcu(obj);
+	*at = 'x';
+	rcu_read_unlock();
+	kspan_rcu_barrier();
+	*at = 'x';
+	return 0;
+}
+
+/* A span has objects that nobody was ever given: the lowest go first. */
+static noinline int provoke_kasan_never(void)
+{
+	struct kspan_cache *cache = kspan_cache_create("never", 200, 0, 0, NULL);
+	u8 *obj = kspan_cache_alloc(cache, GFP_KERNEL), *at = about(obj, 5 * 200);
+
+	*at = 'x';
+	kspan_cache_free(cache, obj);
+	return kspan_cache_destroy(cache);
+}
+
+static void kasan_ctor(void *obj)
+{
+	memset(obj, 'c', 200);
+}
+
+/* Free, a constructed object is poisoned and keeps what is in it. */
+static noinline int provoke_kasan_cache(void)
+{
+	struct kspan_cache *cache = kspan_cache_create("ctor", 200, 0, 0, kasan_ctor);
+	u8 *obj = kspan_cache_alloc(cache, GFP_KERNEL), *at = about(obj, 100);
+	bool kept = !memchr_inv(obj, 'c', 200);
+
+	kspan_cache_free(cache, obj);
+	(void)READ_ONCE(*at);
+	obj = kspan_cache_alloc(cache, GFP_KERNEL);
+	kept &= !memchr_inv(obj, 'c', 200);
+	kspan_cache_free(cache, obj);
+	pr_info("an object %s what its constructor wrote\n", kept ? "keeps" : "loses");
+	return kspan_cache_destroy(cache);
+}
+
+/* Right: a free object of such a cache may be looked at until a grace period is over. */
+static noinline int provoke_kasan_typesafe(void)
+{
+	struct kspan_cache *cache = kspan_cache_create("typesafe", 200, 0,
+						       KSPAN_TYPESAFE_BY_RCU, NULL);
+	u8 *obj = kspan_cache_alloc(cache, GFP_KERNEL), *at = about(obj, 100);
+
+	rcu_read_lock();
+	kspan_cache_free(cache, obj);
+	(void)READ_ONCE(*at);
+	rcu_read_unlock();
+	return kspan_cache_destroy(cache);
+}
+
+/* When the object is somebody else's already, if it was not held back. */
+static noinline int provoke_kasan_late(void)
+{
+	u8 *obj = kspan_alloc(40, GFP_KERNEL), *at = about(obj, 9);
+
+	kspan_free(obj);
+	obj = kspan_alloc(40, GFP_KERNEL);
+	*at = 'x';
+	kspan_free(obj);
+	return 0;
 }
 
 /* 20 of them; of a cache, too, whose end is tried. */
@@ -385,6 +550,17 @@ static const struct {
 	{ "held", provoke_held },
 	{ "hidden", provoke_hidden },
 	{ "unhold", provoke_unhold },
+	{ "kasan_read", provoke_kasan_read },
+	{ "kasan_write", provoke_kasan_write },
+	{ "kasan_large", provoke_kasan_large },
+	{ "kasan_tiny", provoke_kasan_tiny },
+	{ "kasan_realloc", provoke_kasan_realloc },
+	{ "kasan_nolock", provoke_kasan_nolock },
+	{ "kasan_rcu", provoke_kasan_rcu },
+	{ "kasan_never", provoke_kasan_never },
+	{ "kasan_cache", provoke_kasan_cache },
+	{ "kasan_typesafe", provoke_kasan_typesafe },
+	{ "kasan_late", provoke_kasan_late },
 };
 
 /**

@@ -9,7 +9,7 @@
 . ./guest-lib.sh
 debugfs=/sys/kernel/debug/kspan
 params=/sys/module/kspan/parameters
-plan 48
+plan 66
 
 # said TEXT: the log has it since the mark.
 said()
@@ -180,8 +180,66 @@ check "the tests pass while all goes on and off" test "$(cat /tmp/tested)" = 0
 check "it went on and off" test $n -ge 3
 check "the heap is sound" grep -qx ok $debugfs/verify
 
-# Guarded objects: a thread dies of each. Last, since from the first oops on lockdep is
-# off, and in a boot without other scripts for that.
+# KASAN. From its first report on lockdep is off, as it is after an oops: what follows is
+# the last, and in a boot without other scripts.
+vm_allow 'Call Trace:'
+vm_allow 'lockdep is off'
+
+# kasan_sees DEED: reported once, where it was done, with the address that it names
+kasan_sees()
+{
+	provoke "$1"
+	at=$(klog_since | sed -n 's/.*it shall see //p')
+	[ "$(klog_since | grep -c 'BUG: KASAN')" = 1 ] &&
+		said "BUG: KASAN: .*use-after-free in provoke_$1[.a-z]*+0x.*\[kspan_test\]" &&
+		said "\(Read\|Write\) of size 1 at addr $at by task"
+}
+
+kasan_said_nothing()
+{
+	! said "BUG: KASAN"
+}
+
+# kasan_is_silent DEED: it was done
+kasan_is_silent()
+{
+	provoke "$1"
+	said "it shall see" && kasan_said_nothing
+}
+
+if grep -q ' kasan_poison$' /proc/kallsyms; then
+	vm_allow 'BUG: KASAN: (slab-)?use-after-free in provoke_kasan_'
+	check "KASAN sees a read after free" kasan_sees kasan_read
+	klog_since | grep -A 12 'BUG: KASAN' | sed 's/^\[[^]]*\] /# /'
+	check "a write" kasan_sees kasan_write
+	check "to a large object" kasan_sees kasan_large
+	check "to tiny ones" kasan_sees kasan_tiny
+	check "to one that kspan_realloc() moved" kasan_sees kasan_realloc
+	check "which is right" said "the new object is right"
+	check "to one that was freed where no lock may be taken" kasan_sees kasan_nolock
+	check "after the grace period of kspan_free_rcu(), not before" kasan_sees kasan_rcu
+	check "to what nobody was given" kasan_sees kasan_never
+	check "a read of a free object of a cache" kasan_sees kasan_cache
+	check "which stays constructed" said "an object keeps what its constructor wrote"
+	check "not of one that readers may look at" kasan_is_silent kasan_typesafe
+	check "nor when the object has been used again" kasan_is_silent kasan_late
+	check "for which there is the quarantine" set_param quarantine_kib 64
+	check "then that is seen, too" kasan_sees kasan_late
+	check "the checked heap is not disturbed" sh -c "echo 1 >$params/poison && echo 1 >$params/redzone"
+	check "and sees what it sees" kasan_sees kasan_late
+	provoke pairs
+	provoke others
+	check "what is right is not reported" kasan_said_nothing
+	for p in quarantine_kib redzone poison; do
+		set_param $p 0
+	done
+else
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do
+		skip "this kernel has no KASAN"
+	done
+fi
+
+# Guarded objects: a thread dies of each.
 for line in 'BUG: unable to handle page fault' 'Oops: ' 'Call Trace:' 'Modules linked in' 'WARNING: CPU' \
 	'BUG: KASAN: vmalloc-out-of-bounds in trap\+0x' 'KASAN: .* in range' 'lockdep is off'; do
 	vm_allow "$line"
