@@ -339,7 +339,7 @@ TEST_F(debug, on_and_off_under_load)
 	struct kspan_cache *cache = cache_create(heap, "beside", 100, 0, 0, NULL);
 	pthread_t thread[4];
 	unsigned int i;
-	void *obj;
+	void *obj, *known;
 
 	ASSERT_NE(NULL, cache);
 	for (i = 0; i < 4; i++)
@@ -347,7 +347,10 @@ TEST_F(debug, on_and_off_under_load)
 	for (i = 0; i < 60; i++) {
 		obj = kspan_cache_alloc(cache, GFP_KERNEL);
 		set_debug(i % 5 == 4 ? KSPAN_DEBUG_POISON : all, 100000, 0);
+		known = kspan_cache_alloc_node(cache, GFP_KERNEL, 0);
+		ASSERT_NE(NULL, known);
 		usleep(5000);
+		kspan_cache_free(cache, known);
 		set_debug(0, 0, 0);
 		kspan_cache_free(cache, obj);
 		usleep(2000);
