@@ -100,7 +100,10 @@ static int numa_local_and_home(void)
 	return kspan_verify() ? __LINE__ : 0;
 }
 
-/* Fill the last node, for which it must be small. */
+/*
+ * Fill the last node, for which it must be small, until what may come from elsewhere
+ * does: the kernel's own reclaim can give the node pages back after it was full.
+ */
 static int numa_full_node(void)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
@@ -109,16 +112,21 @@ static int numa_full_node(void)
 
 	for_each_node_state(n, N_MEMORY)
 		node = n;
-	while ((obj = kspan_alloc_node(65536, gfp | __GFP_THISNODE, node))) {
-		if (nid_of(obj) != node)
+	do {
+		while ((obj = kspan_alloc_node(65536, gfp | __GFP_THISNODE, node))) {
+			if (nid_of(obj) != node)
+				line = __LINE__;
+			*obj = all;
+			all = obj;
+		}
+		obj = kspan_alloc_node(65536, gfp, node);
+		if (!all || !obj) {
 			line = __LINE__;
+			break;
+		}
 		*obj = all;
 		all = obj;
-	}
-	obj = kspan_alloc_node(65536, gfp, node);
-	if (!all || !obj || nid_of(obj) == node)
-		line = __LINE__;
-	kspan_free(obj);
+	} while (nid_of(obj) == node);
 	while (all) {
 		obj = *all;
 		kspan_free(all);
