@@ -200,11 +200,21 @@ static void contents_write(const struct cell *cell)
 		pattern_write(cell->p, from, to, cell->id);
 }
 
+/* A sanitizer must let its user have all of an object. */
+static void check_usable(const char *p, size_t n, const char *when)
+{
+	size_t bad = shadow_count(p, n);
+
+	if (bad)
+		sim_fail("%zu bytes of an object of %zu are poisoned: %s", bad, n, when);
+}
+
 /* Check the first @n bytes. */
 static void contents_check(const char *p, size_t n, size_t start, u32 id, const char *when)
 {
 	size_t from = 0, to = 0;
 
+	check_usable(p, n, when);
 	while (piece_next(n, start, &from, &to))
 		if (!pattern_is(p, from, to, id))
 			sim_fail("contents of object %u changed: %s", id, when);
@@ -222,6 +232,7 @@ static void check_zero(const char *p, size_t n)
 {
 	size_t i;
 
+	check_usable(p, n, "when it is new");
 	for (i = 0; i < n; i++)
 		if (p[i])
 			sim_fail("byte %zu of %zu is not zero", i, n);
@@ -284,6 +295,7 @@ static void cell_take(struct cell *cell, void *p, size_t size, size_t align)
 	if ((uintptr_t)p & (align - 1))
 		sim_fail("an object of %zu bytes is not aligned to %zu", size, align);
 	check_alone(cell, p, usable);
+	check_usable(p, usable, "when it is new");
 	if (cfg(CFG_WATCH) && !watch_sees(p))
 		sim_fail("nobody saw the allocation of an object of %zu bytes", size);
 	if (source_is_charged(p) != cell->charged)
@@ -724,6 +736,7 @@ static void reader_look(const struct reader *reader)
 		contents_check(reader->p, reader->size, 0, reader->id, "under a reader");
 		return;
 	}
+	check_usable(reader->p, reader->size, "under a reader");
 	memcpy(&tag, reader->p, sizeof(tag));
 	if (tag != CTOR_TAG + reader->cache)
 		sim_fail("a reader finds an object that is not of its cache");
@@ -763,30 +776,33 @@ static void op_barrier(struct sim_ctx *ctx, const u32 *arg)
 
 /* Object caches */
 
-static u64 ctor_tag;
+/* The object is nobody's yet, but its constructor's. */
+static void construct(void *obj, u32 cache)
+{
+	u64 tag = CTOR_TAG + cache;
+
+	check_usable(obj, sizeof(tag), "when it is constructed");
+	memcpy(obj, &tag, sizeof(tag));
+}
 
 static void ctor0(void *obj)
 {
-	ctor_tag = CTOR_TAG + 1;
-	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+	construct(obj, 1);
 }
 
 static void ctor1(void *obj)
 {
-	ctor_tag = CTOR_TAG + 2;
-	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+	construct(obj, 2);
 }
 
 static void ctor2(void *obj)
 {
-	ctor_tag = CTOR_TAG + 3;
-	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+	construct(obj, 3);
 }
 
 static void ctor3(void *obj)
 {
-	ctor_tag = CTOR_TAG + 4;
-	memcpy(obj, &ctor_tag, sizeof(ctor_tag));
+	construct(obj, 4);
 }
 
 static void (*const ctors[SIM_NR_CACHES])(void *obj) = { ctor0, ctor1, ctor2, ctor3 };

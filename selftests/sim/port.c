@@ -45,30 +45,35 @@ static void poke(volatile void *p, u64 v, size_t size)
 u64 sim_load(const volatile void *p, size_t size)
 {
 	sim_point(EV_LOAD, p);
+	shadow_access(p, size);
 	return peek(p, size);
 }
 
 u64 sim_load_acquire(const volatile void *p, size_t size)
 {
 	sim_point(EV_ACQUIRE, p);
+	shadow_access(p, size);
 	return peek(p, size);
 }
 
 void sim_store(volatile void *p, u64 v, size_t size)
 {
 	sim_point(EV_STORE, p);
+	shadow_access(p, size);
 	poke(p, v, size);
 }
 
 void sim_store_release(volatile void *p, u64 v, size_t size)
 {
 	sim_point(EV_RELEASE, p);
+	shadow_access(p, size);
 	poke(p, v, size);
 }
 
 void sim_add(volatile void *p, u64 v, size_t size)
 {
 	sim_point(EV_RMW, p);
+	shadow_access(p, size);
 	poke(p, peek(p, size) + v, size);
 }
 
@@ -85,6 +90,7 @@ u32 port_fetch_add32(u32 *p, u32 v)
 bool sim_cas(volatile void *p, u64 old, u64 new, u32 size)
 {
 	sim_point(EV_RMW, p);
+	shadow_access(p, size);
 	if (peek(p, size) != old)
 		return false;
 	poke(p, new, size);

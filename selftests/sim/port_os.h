@@ -188,10 +188,10 @@ bool port_obj_free_now(const void *p, uintptr_t caller);
 bool port_frees_are_seen(void);
 void port_obj_wait(const void *p);
 
-/* There is no sanitizer. */
-#define port_poisons()					false
-#define port_poison(p, nbytes)				((void)(p))
-#define port_unpoison(p, nbytes)			((void)(p))
+/* A sanitizer, with the setting poisons: see shadow.c. */
+bool port_poisons(void);
+void port_poison(const void *p, size_t nbytes);
+void port_unpoison(const void *p, size_t nbytes);
 
 #define port_event_refill(size, wanted, got, node)	((void)(got))
 #define port_event_span_alloc(start, npages, pclass, node)	((void)(start))

@@ -291,6 +291,7 @@ static void gen_cfg(struct sim_script *script, struct sim_rng *rng)
 	static const u32 grains[] = { 8192, 8192, 16384, 65536, 1 << 20 };
 	static const u32 budgets[] = { 0, 4096, 16384, 64 << 10, 1 << 20 };
 	static const u32 objs[] = { 2, 3, 8, 16, 70 };
+	struct sim_rng own = { .state = ~script->seed };	/* seeds without it stay as they were */
 	u64 *c = script->cfg;
 
 	c[CFG_CPUS] = 1 + rng_below(rng, 3);
@@ -318,6 +319,7 @@ static void gen_cfg(struct sim_script *script, struct sim_rng *rng)
 	c[CFG_RT] = c[CFG_BUSY] && rng_below(rng, 6) == 0;
 	c[CFG_WATCH] = rng_below(rng, 5) ? 0 : 1 + rng_below(rng, 2);
 	c[CFG_GUARDS] = rng_below(rng, 5);
+	c[CFG_POISONS] = rng_below(&own, 4) == 0;
 }
 
 static void gen_nmi(struct sim_ops *ops, struct sim_rng *rng, const struct flavour *f)

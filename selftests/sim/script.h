@@ -32,6 +32,7 @@ enum sim_cfg {
 	CFG_RT,		/* the source is asked only where one may sleep, as on PREEMPT_RT */
 	CFG_WATCH,	/* objects are observed: 1 as by tracepoints, 2 as by kmemleak */
 	CFG_GUARDS,	/* guarded objects that the port has */
+	CFG_POISONS,	/* a sanitizer is told of what nobody may use */
 	CFG_CHECKED,
 	CFG_SOFT,	/* limits in bytes */
 	CFG_HARD,

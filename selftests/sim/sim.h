@@ -181,6 +181,12 @@ u64 source_outstanding(void);
 u64 source_offset(const volatile void *p);
 bool source_is_charged(const void *p);
 u32 source_ncharged(void);
+u64 *source_shadow(u32 range);
+
+/* shadow.c */
+size_t shadow_count(const volatile void *p, size_t nbytes);
+void shadow_clear(const void *p, size_t nbytes);
+void shadow_access(const volatile void *p, size_t size);
 
 /* watch.c */
 void watch_reset(void);

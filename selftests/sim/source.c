@@ -25,6 +25,7 @@ enum page_state { PAGE_VIRGIN, PAGE_POISON, PAGE_OUT };
 static u8 state[NR_RANGES][RANGE_PAGES];
 static u8 charged[NR_RANGES][RANGE_PAGES];	/* pages that their owner asked to be charged */
 static u32 ncharged;
+static u64 shadow[NR_RANGES][RANGE_BYTES / 8 / 64];	/* see shadow.c */
 static u32 top[NR_RANGES];	/* pages at or above were never given out */
 static u64 nout;
 static bool mapped;
@@ -63,6 +64,8 @@ void source_reset(void)
 			if (state[r][i] != PAGE_OUT)
 				continue;
 			memset(range_base(r) + pages_to_bytes(i), POISON, KSPAN_PAGE_SIZE);
+			memset((u8 *)shadow[r] + i * (KSPAN_PAGE_SIZE / 64), 0,
+			       KSPAN_PAGE_SIZE / 64);
 			state[r][i] = PAGE_POISON;
 			charged[r][i] = 0;
 		}
@@ -98,6 +101,12 @@ bool source_is_charged(const void *p)
 u32 source_ncharged(void)
 {
 	return ncharged;
+}
+
+/* The bits of the @range-th range, from 1 as in source_offset(). */
+u64 *source_shadow(u32 range)
+{
+	return shadow[range - 1];
 }
 
 static bool is_filled(const char *p, size_t n, int c)
@@ -280,6 +289,7 @@ static void source_put(struct kspan_source *src, void *addr, size_t nbytes)
 	check_context("take back", 0);
 	check_run(addr, nbytes, KSPAN_PAGE_SIZE);
 	run_uncharge((at >> 32) - 1, (u32)at >> KSPAN_PAGE_SHIFT, nbytes >> KSPAN_PAGE_SHIFT);
+	shadow_clear(addr, nbytes);
 	memset(addr, POISON, nbytes);
 	memset(&state[(at >> 32) - 1][(u32)at >> KSPAN_PAGE_SHIFT], PAGE_POISON,
 	       nbytes >> KSPAN_PAGE_SHIFT);

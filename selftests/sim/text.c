@@ -13,7 +13,7 @@
 
 const char *const sim_cfg_name[NR_CFG] = {
 	"cpus", "busy", "threads", "nodes", "grain", "move", "release", "zeroed", "spares",
-	"charges", "meta", "rt", "watch", "guards", "checked", "soft", "hard",
+	"charges", "meta", "rt", "watch", "guards", "poisons", "checked", "soft", "hard",
 	"cache_bytes", "stack_bytes", "stack_objs", "spread", "exact",
 	"fail_rate", "fail_at", "bound",
 };

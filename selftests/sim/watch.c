@@ -55,12 +55,12 @@ bool watch_sees(const void *p)
 
 bool port_watch_alloc(void)
 {
-	return cfg(CFG_WATCH);
+	return cfg(CFG_WATCH) || port_poisons();
 }
 
 bool port_watch_free(void)
 {
-	return cfg(CFG_WATCH);
+	return cfg(CFG_WATCH) || port_poisons();
 }
 
 bool port_frees_are_seen(void)
@@ -68,7 +68,7 @@ bool port_frees_are_seen(void)
 	return cfg(CFG_WATCH);
 }
 
-void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan, uintptr_t caller)
+static void seen_alloc(const void *p)
 {
 	struct seen **link, *seen;
 
@@ -90,13 +90,20 @@ void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan, uintptr_
 	nseen++;
 }
 
+void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan, uintptr_t caller)
+{
+	seen_alloc(p);
+	if (port_poisons())
+		poison_alloc(p);
+}
+
 /* kmemleak is not told of these; here everybody is, so that the free has a pair. */
 void port_obj_alloc_nolock(const void *p, size_t size, gfp_t gfp, uintptr_t caller)
 {
 	port_obj_alloc(p, size, gfp, false, caller);
 }
 
-void port_obj_free(const void *p, uintptr_t caller)
+static void seen_free(const void *p)
 {
 	struct seen **link, *seen;
 
@@ -114,6 +121,13 @@ void port_obj_free(const void *p, uintptr_t caller)
 	seen->next = unused;
 	unused = seen;
 	nseen--;
+}
+
+void port_obj_free(const void *p, uintptr_t caller)
+{
+	seen_free(p);
+	if (port_poisons())
+		poison_free(p);
 }
 
 bool port_obj_free_now(const void *p, uintptr_t caller)
