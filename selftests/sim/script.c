@@ -291,7 +291,7 @@ static void gen_cfg(struct sim_script *script, struct sim_rng *rng)
 	static const u32 grains[] = { 8192, 8192, 16384, 65536, 1 << 20 };
 	static const u32 budgets[] = { 0, 4096, 16384, 64 << 10, 1 << 20 };
 	static const u32 objs[] = { 2, 3, 8, 16, 70 };
-	struct sim_rng own = { .state = ~script->seed };	/* seeds without it stay as they were */
+	struct sim_rng own = { .state = ~script->seed };	/* the others draw as before */
 	u64 *c = script->cfg;
 
 	c[CFG_CPUS] = 1 + rng_below(rng, 3);
