@@ -172,11 +172,11 @@ static void *many(void *arg)
 	char *p = NULL;
 	u32 i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 48; i++) {
 		size_t size = (5 + i * 7 % 60) * MIB;
 
-		if (i % 16 == 0)
-			__atomic_store_n(&may_move, i % 32 == 0, __ATOMIC_RELAXED);
+		if (i % 8 == 0)
+			__atomic_store_n(&may_move, i % 16 == 0, __ATOMIC_RELAXED);
 		p = resize(heap, p, size);
 		if (!p || (i && *(size_t *)p != (size_t)p[0]))
 			abort();

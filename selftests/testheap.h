@@ -257,30 +257,40 @@ static inline int testsource_node_of(struct kspan_source *src, const void *addr)
 }
 
 /*
- * What came in reads as zero; nobody wrote to it since. Pages that the system has no
- * memory for do, and are not touched, which would cost most of a test's time.
+ * Memory that is in reads as zero, or as the junk that testsource_put() left: nobody wrote
+ * to it since. Pages that the system has no memory for do, and are not touched, which
+ * would cost most of a test's time. Up to an arena; true if all of it is junk.
  */
-static inline void testsource_check_zero(char *addr, size_t nbytes)
+static inline bool testsource_check_in(struct testsource *ts, char *addr, size_t nbytes)
 {
 	u8 there[KSPAN_ARENA_SIZE / SYS_PAGE];
-	size_t off, n = min(nbytes, KSPAN_ARENA_SIZE);
+	bool junk = true;
+	size_t off;
 
-	must(!mincore(addr, n, there));
-	for (off = 0; off < n; off += 1024)
-		must(!there[off / SYS_PAGE] || *(const u64 *)(addr + off) == 0);
+	must(!mincore(addr, nbytes, there));
+	for (off = 0; off < nbytes; off += 1024) {
+		u64 word = there[off / SYS_PAGE] ? *(const u64 *)(addr + off) : 0;
+
+		must(!word || (!ts->src.zeroed && word == JUNK * 0x0101010101010101ull));
+		junk = junk && word;
+	}
+	return junk;
 }
 
 static inline void *testsource_take(struct testsource *ts, size_t page, size_t nbytes)
 {
 	char *addr = ts->base + pages_to_bytes(page);
+	size_t off, n;
 
 	memset(ts->owner + page, 1, bytes_to_pages(nbytes));
 	ts->out += nbytes;
 	if (ts->out > ts->peak)
 		ts->peak = ts->out;
-	testsource_check_zero(addr, nbytes);
-	if (!ts->src.zeroed)
-		memset(addr, JUNK, nbytes);
+	for (off = 0; off < nbytes; off += n) {
+		n = min(nbytes - off, KSPAN_ARENA_SIZE);
+		if (!testsource_check_in(ts, addr + off, n) && !ts->src.zeroed)
+			memset(addr + off, JUNK, n);
+	}
 	return addr;
 }
 
@@ -334,7 +344,11 @@ static inline void testsource_put(struct kspan_source *src, void *addr, size_t n
 	memset(ts->owner + testsource_page(ts, addr, nbytes), 0, bytes_to_pages(nbytes));
 	ts->nput++;
 	ts->out -= nbytes;
-	must(!madvise(addr, nbytes, MADV_DONTNEED));
+	/* what is full of junk stays there: to fault it in again would cost most of a test's time */
+	if (!src->zeroed)
+		memset(addr, JUNK, nbytes);
+	else
+		must(!madvise(addr, nbytes, MADV_DONTNEED));
 	pthread_mutex_unlock(&ts->lock);
 }
 
