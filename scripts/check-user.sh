@@ -4,12 +4,12 @@
 # Build the userspace library and its tests in one variant and run the tests
 # through kselftest's runner.
 #
-#	scripts/check-user.sh VARIANT CC [SANITIZER]
+#	scripts/check-user.sh VARIANT CC [SANITIZER[,SANITIZER]] [TESTS]
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-variant=$1 cc=$2 san=${3-}
+variant=$1 cc=$2 san=${3-} tests=${4-*}
 log=build/check/$variant.build
 mkdir -p build/check
 
@@ -25,7 +25,7 @@ fail()
 [ -z "${KSPAN_CHECK-}" ] || rm -rf "build/$variant"
 make -j"$(nproc)" VARIANT="$variant" CC="$cc" SAN="$san" lib >"$log" 2>&1 ||
 	fail "the $variant library builds"
-make -j"$(nproc)" -C selftests VARIANT="$variant" CC="$cc" SAN="$san" all \
+make -j"$(nproc)" -C selftests VARIANT="$variant" CC="$cc" SAN="$san" TESTS="$tests" all \
 	>>"$log" 2>&1 || fail "the $variant tests build"
 ls selftests/test_*.c >/dev/null 2>&1 || fail "there are tests to run"
 
@@ -39,7 +39,8 @@ quiet=
 
 # kselftest's runner always ends with 0: the results are in what it prints,
 # and the status here tells of the build.
-$quiet make --no-print-directory -C selftests VARIANT="$variant" CC="$cc" SAN="$san" run_tests
+$quiet make --no-print-directory -C selftests VARIANT="$variant" CC="$cc" SAN="$san" \
+	TESTS="$tests" run_tests
 status=$?
 
 if grep 'warning:' "$log" | sort -u | sed 's/^/# /' | grep .; then
