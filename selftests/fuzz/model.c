@@ -66,6 +66,9 @@ static void source_reset(struct testsource *ts, const struct fuzz_head *head)
 	ts->src.release = kernel ? NULL : testsource_release;
 	ts->src.move = !kernel && head->flags & FUZZ_MOVE ? source_move : NULL;
 	ts->src.grain = kernel ? KSPAN_PAGE_SIZE : KSPAN_ARENA_SIZE;
+	/* the junk that a source keeps is not for one that gives zeroed memory */
+	if (ts->src.zeroed == kernel)
+		must(!madvise(ts->base, pages_to_bytes(ts->npages), MADV_DONTNEED));
 	ts->src.zeroed = !kernel;
 }
 
