@@ -28,8 +28,8 @@ static size_t poison_bytes(const void *ptr)
 		return 0;
 	if (span->pclass == KSPAN_PC_LARGE)
 		return pages_to_bytes(span->npages);
-	/* NULL: the span is on its way to the heap, and @ptr was no object */
 	central = port_load_acquire(&span->central);
+	/* NULL: the span is on its way to the heap, and @ptr was no object */
 	if (!central || (central->cache && objcache_is_typesafe(central->cache)))
 		return 0;
 	return span->size;
