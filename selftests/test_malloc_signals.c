@@ -317,7 +317,11 @@ static void send_signals(pthread_t *thread)
 	__atomic_add_fetch(&nfinished, 1, __ATOMIC_RELEASE);
 }
 
-TEST(handlers_of_busy_threads)
+FIXTURE(busy) { };
+FIXTURE_SETUP(busy) { }
+FIXTURE_TEARDOWN(busy) { }
+
+TEST_F_TIMEOUT(busy, handlers_of_busy_threads, 200)
 {
 	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	pthread_t thread[NTHREADS];
