@@ -2,9 +2,10 @@
 /*
  * A script of the simulator on real CPUs: each task's operations in a thread bound
  * to a CPU of its own, each interrupt's in an interrupt of some CPU, over and over;
- * contents are checked as in selftests/sim/model.c, whose cells these are. What a
- * script says of the simulated world (settings, limits, CPUs that go) has no
- * counterpart here. See selftests/sim/sched.c.
+ * contents are checked as in selftests/sim/model.c, whose cells these are. Its limits
+ * are kspan.ko's, above what is in use when it begins. What a script says of the
+ * simulated world (settings, CPUs that go, wrong frees) has no counterpart here. See
+ * selftests/sim/sched.c.
  *
  *	echo N >/sys/module/kspan_test/parameters/replay_rounds
  *	cat FILE.sim >/sys/module/kspan_test/parameters/replay
@@ -15,11 +16,13 @@
 
 #include <linux/cpu.h>
 #include <linux/completion.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sizes.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 
@@ -95,6 +98,10 @@ static struct replay {
 	u32 ntasks;
 	atomic_t line;		/* of the first thing that was wrong */
 	atomic_t nops;
+	atomic_t nrefused;
+	void *ballast;		/* so that more than the least limit is in use */
+	u64 base;		/* bytes in use before the script */
+	struct mutex limit_lock;
 } *rp;
 
 static DEFINE_MUTEX(replay_lock);
@@ -158,6 +165,8 @@ static void contents_check_all(const struct cell *cell)
 static void cell_take(struct cell *cell, void *p, size_t size, size_t align)
 {
 	if (ZERO_OR_NULL_PTR(p)) {
+		if (!p)
+			atomic_inc(&rp->nrefused);
 		cell_drop(cell);
 		return;
 	}
@@ -582,6 +591,10 @@ static void do_alloc(const struct sim_op *op)
 	case OP_node:
 		cell_take(cell, kspan_alloc_node(size, gfp(), 0), size, natural_align(size));
 		break;
+	case OP_charged:
+		cell_take(cell, kspan_alloc(size, gfp() | __GFP_ACCOUNT), size,
+			  natural_align(size));
+		break;
 	case OP_nalloc:
 		cell_take(cell, kspan_alloc_nolock(size, GFP_NOWAIT), size, natural_align(size));
 		break;
@@ -596,6 +609,93 @@ static void do_rcuburst(const u32 *arg)
 
 	for (i = 0; i < arg[0]; i++)
 		kspan_free_rcu(kspan_alloc(arg[1], gfp()));
+}
+
+/* Limits: the module's parameters, which are bytes. */
+
+static void limit_write(const char *path, u64 nbytes)
+{
+	struct file *file = filp_open(path, O_WRONLY, 0);
+	char text[24];
+	loff_t pos = 0;
+
+	if (IS_ERR(file)) {
+		WRONG();
+		return;
+	}
+	snprintf(text, sizeof(text), "%llu", nbytes);
+	if (kernel_write(file, text, strlen(text), &pos) < 0)
+		WRONG();
+	filp_close(file, NULL);
+}
+
+static void limits_write(u64 soft, u64 hard)
+{
+	mutex_lock(&rp->limit_lock);
+	/* the soft one may not be above the hard one meanwhile either */
+	limit_write("/sys/module/kspan/parameters/limit_hard", 0);
+	limit_write("/sys/module/kspan/parameters/limit_soft", soft);
+	limit_write("/sys/module/kspan/parameters/limit_hard", hard);
+	mutex_unlock(&rp->limit_lock);
+}
+
+static u64 limit_bytes(u32 kib)
+{
+	return kib ? rp->base + ((u64)kib << 10) : 0;
+}
+
+static void do_limit(const u32 *arg)
+{
+	if (!in_task() || irqs_disabled() || (arg[0] && arg[1] && arg[0] > arg[1]))
+		return;
+	limits_write(limit_bytes(arg[0]), limit_bytes(arg[1]));
+}
+
+static bool ops_have(const struct sim_ops *ops, u32 kind)
+{
+	u32 i;
+
+	for (i = 0; i < ops->n; i++)
+		if (ops->op[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool script_has(u32 kind)
+{
+	bool has = ops_have(&rp->script.setup, kind);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rp->script.list); i++)
+		has |= ops_have(&rp->script.list[i], kind);
+	return has;
+}
+
+/* A limit is 1 MiB at least, and a script's are less: the rest is in use all the time. */
+static void limits_begin(void)
+{
+	struct kspan_stats *stats;
+
+	mutex_init(&rp->limit_lock);
+	if (!script_has(OP_limit))
+		return;
+	rp->ballast = kspan_alloc(SZ_1M, GFP_KERNEL);
+	stats = kvmalloc(sizeof(*stats), GFP_KERNEL);
+	if (!rp->ballast || !stats) {
+		WRONG();
+	} else {
+		kspan_get_stats(stats);
+		rp->base = stats->inuse_bytes + stats->meta_bytes;
+	}
+	kvfree(stats);
+}
+
+static void limits_end(void)
+{
+	if (rp->ballast)
+		limits_write(0, 0);
+	kspan_free(rp->ballast);
+	rp->ballast = NULL;
 }
 
 /* What concerns caches or the heap as a whole. */
@@ -625,7 +725,10 @@ static void run_whole(const struct sim_op *op)
 	case OP_stats:
 		do_stats();
 		break;
-	default:	/* of the simulated world: wild, limit, debug, offline, online */
+	case OP_limit:
+		do_limit(op->arg);
+		break;
+	default:	/* of the simulated world: wild, twice, debug, offline, online */
 		break;
 	}
 }
@@ -641,6 +744,7 @@ static void run_op(const struct sim_op *op)
 	case OP_zalloc:
 	case OP_aligned:
 	case OP_node:
+	case OP_charged:
 	case OP_nalloc:
 		do_alloc(op);
 		break;
@@ -795,6 +899,8 @@ static void run_round(u32 round)
 {
 	u32 i;
 
+	if (rp->ballast)
+		limits_write(0, 0);
 	for (i = 0; i < rp->script.setup.n; i++)
 		run_op(&rp->script.setup.op[i]);
 	cpus_read_lock();
@@ -836,15 +942,18 @@ static int run_script(void)
 	u64 before = nlive();
 	u32 round;
 
+	limits_begin();
 	for (round = 0; round < replay_rounds && !atomic_read(&rp->line); round++)
 		run_round(round);
+	limits_end();
 	if (kspan_verify() || nlive() != before)
 		WRONG();
 	if (atomic_read(&rp->line)) {
 		pr_warn("round %u is wrong: line %d\n", round, atomic_read(&rp->line));
 		return -EIO;
 	}
-	pr_info("%u rounds, %d operations\n", round, atomic_read(&rp->nops));
+	pr_info("%u rounds, %d operations, %d refused\n", round, atomic_read(&rp->nops),
+		atomic_read(&rp->nrefused));
 	return atomic_read(&rp->nops) || !replay_rounds ? 0 : -EINVAL;
 }
 
