@@ -40,8 +40,8 @@
  *	the first two (a static branch)
  *   port_poisons(), port_poison(p, nbytes), port_unpoison(p, nbytes)
  *	whether a sanitizer is told of memory that nobody may use (a constant, but in
- *	the simulator: where it is false poison.c need not be built), and the telling. port_obj_alloc() and
- *	port_obj_free() call poison_alloc() and poison_free() then
+ *	the simulator: where it is false poison.c need not be built), and the telling.
+ *	port_obj_alloc() and port_obj_free() call poison_alloc() and poison_free() then
  *   port_obj_fill(p, c, n), port_obj_copy(d, s, n), PORT_UNCHECKED
  *	port_memset() and port_memcpy() of objects that may be poisoned, and what is
  *	said of a function that reads such: no sanitizer looks at them
