@@ -345,7 +345,7 @@ static bool quarantine_trim(struct kspan_heap *heap)
 {
 	struct kspan_quarantine *q = &heap->debug.quarantine;
 	void *out[QUARANTINE_OUT];
-	u32 i, n = 0;
+	u32 i, n = 0, which = heap_begin_frees(heap);
 	unsigned long flags = port_lock(&q->lock);
 
 	while ((q->nbytes > q->limit || q->n == QUARANTINE_OBJS) && n < QUARANTINE_OUT)
@@ -353,6 +353,7 @@ static bool quarantine_trim(struct kspan_heap *heap)
 	port_unlock(&q->lock, flags);
 	for (i = 0; i < n; i++)
 		quarantine_release(heap, out[i]);
+	heap_end_frees(heap, which);
 	return n;
 }
 
@@ -383,11 +384,14 @@ static bool quarantine_add(struct kspan_heap *heap, void *obj, size_t nbytes)
  * debug_flush - end the quarantine of all that is in it
  * @heap: which
  *
+ * What somebody else is taking out of it is for heap_wait_frees().
+ *
  * Context: no lock held.
  */
 void debug_flush(struct kspan_heap *heap)
 {
 	struct kspan_quarantine *q = &heap->debug.quarantine;
+	u32 which = heap_begin_frees(heap);
 	unsigned long flags;
 	void *obj;
 
@@ -398,6 +402,7 @@ void debug_flush(struct kspan_heap *heap)
 		if (obj)
 			quarantine_release(heap, obj);
 	} while (obj);
+	heap_end_frees(heap, which);
 }
 
 /* An object goes out */

@@ -1099,7 +1099,8 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	heap->rcu_batch = NULL;
 	heap->rcu_done = heap->rcu_want = 0;
 	heap->pending = heap->waiting = NULL;
-	heap->ncatching = 0;
+	heap->freeing = 0;
+	heap->nfreeing[0] = heap->nfreeing[1] = 0;
 	heap->lacking = 0;
 	heap->ndeferred = 0;
 	port_lock_init(&heap->lock, KSPAN_RANK_HEAP);

@@ -172,18 +172,62 @@ static void pending_free_span(struct kspan_heap *heap, struct kspan_span *span)
 		pending_push(&heap->pending, span);
 }
 
+/**
+ * heap_begin_frees - somebody is about to take freed objects and to put them into spans
+ * @heap: of which heap
+ *
+ * Called before the objects are taken: heap_wait_frees() goes by it.
+ *
+ * Context: any.
+ * Return: for heap_end_frees().
+ */
+u32 heap_begin_frees(struct kspan_heap *heap)
+{
+	u32 which = port_load(&heap->freeing);
+
+	port_fetch_add32(&heap->nfreeing[which], 1);
+	return which;
+}
+
+/* All that was taken is in its spans. */
+void heap_end_frees(struct kspan_heap *heap, u32 which)
+{
+	port_fetch_add32(&heap->nfreeing[which], -1);
+}
+
+/**
+ * heap_wait_frees - wait for those who have freed objects in their hands
+ * @heap: of which heap
+ *
+ * What was taken from a place which the caller has found empty is in its spans then.
+ * Who begins meanwhile is counted elsewhere, so that this ends on a busy heap, too;
+ * after SRCU's pair of counters.
+ *
+ * Context: process; sleeps. Not between heap_begin_frees() and heap_end_frees().
+ */
+void heap_wait_frees(struct kspan_heap *heap)
+{
+	u32 i;
+
+	for (i = 0; i < 2; i++) {
+		port_store(&heap->freeing, !i);
+		/* pairs with heap_end_frees() */
+		while (port_load_acquire(&heap->nfreeing[i]))
+			port_synchronize_rcu();
+	}
+}
+
 static void pending_free_list(struct kspan_heap *heap, struct kspan_span **list)
 {
 	struct kspan_span *span, *next;
+	u32 which = heap_begin_frees(heap);
 
-	/* before the list is taken: see heap_catch_up_all() */
-	port_fetch_add32(&heap->ncatching, 1);
 	span = pending_take(list);
 	for (; span; span = next) {
 		next = port_load(&span->pending_next);
 		pending_free_span(heap, span);
 	}
-	port_fetch_add32(&heap->ncatching, -1);
+	heap_end_frees(heap, which);
 }
 
 /* Have pages and metadata at hand for the next who may not wait for them. */
@@ -247,12 +291,10 @@ void heap_catch_up_all(struct kspan_heap *heap)
 
 	/* twice: who had a span in hand may have put it back with what came meanwhile */
 	for (i = 0; i < 2; i++) {
-		/* pairs with the exchange in pending_take(): who emptied the list has counted */
+		/* pairs with the exchange in pending_take(): who emptied the list has begun */
 		if (port_load_acquire(&heap->pending))
 			heap_catch_up_slow(heap);
-		/* pairs with the end of pending_free_list() */
-		while (port_load_acquire(&heap->ncatching))
-			port_synchronize_rcu();
+		heap_wait_frees(heap);
 	}
 }
 

@@ -528,8 +528,12 @@ int cache_destroy(struct kspan_cache *cache)
 	u32 node;
 
 	heap_catch_up_all(heap);
+	/* nor has anybody else who drains its stacks any of its objects in hands */
+	port_mutex_lock(&heap->caches_lock);
 	cache_drain(heap, &cache->slots);
+	port_mutex_unlock(&heap->caches_lock);
 	debug_flush(heap);
+	heap_wait_frees(heap);
 	if (cache->flags & KSPAN_TYPESAFE_BY_RCU)
 		cache_wait_limbo(cache);
 	if (cache_nlive(cache)) {

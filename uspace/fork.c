@@ -156,7 +156,8 @@ static void fork_child(void)
 		return;
 	port_slots_after_fork();
 	/* the threads that did are gone, with what they had in their hands */
-	port_store(&kspan_heap0.ncatching, 0);
+	port_store(&kspan_heap0.nfreeing[0], 0);
+	port_store(&kspan_heap0.nfreeing[1], 0);
 	fork_end();
 	/* the library may have done so before */
 	if (streams_have_lock())

@@ -325,7 +325,9 @@ struct kspan_warm {
  * @pending: spans with objects whose free was put off; atomic, see nolock.c
  * @waiting: spans with objects whose free was put off, and that wait for a grace
  *	period; atomic, added to with @rcu_lock held
- * @ncatching: how many have some of these in their hands; atomic
+ * @freeing: which of @nfreeing counts those who begin; 0 or 1
+ * @nfreeing: how many have freed objects in their hands, from these lists or from
+ *	quarantine; atomic, see heap_wait_frees()
  * @ndeferred: frees that were put off; atomic
  * @lacking: pages in one piece that kspan_alloc_nolock() did not find; atomic
  * @only: @node of a heap with one
@@ -375,7 +377,8 @@ struct kspan_heap {
 	u64 ntiny_free;
 	struct kspan_span *pending;
 	struct kspan_span *waiting;
-	u32 ncatching;
+	u32 freeing;
+	u32 nfreeing[2];
 	u64 ndeferred;
 	u32 lacking;
 	struct kspan_node *only[1];
@@ -675,6 +678,9 @@ void *heap_lack(struct kspan_heap *heap, u32 npages);
 void heap_catch_up_slow(struct kspan_heap *heap);
 void heap_catch_up_all(struct kspan_heap *heap);
 void heap_catch_up_waiting(struct kspan_heap *heap);
+u32 heap_begin_frees(struct kspan_heap *heap);
+void heap_end_frees(struct kspan_heap *heap, u32 which);
+void heap_wait_frees(struct kspan_heap *heap);
 int heap_defer_index(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
 		     uintptr_t caller);
 
