@@ -551,10 +551,8 @@ size_t debug_size(struct kspan_heap *heap, struct kspan_span *span, const void *
 
 /* The object is the freer's now. Was its red zone known, and is it whole? */
 static void debug_take_back(struct kspan_heap *heap, struct kspan_span *span, void *obj,
-			    bool known, uintptr_t caller)
+			    struct kspan_record *record, bool known, uintptr_t caller)
 {
-	struct kspan_record *record = record_of(span, obj);
-
 	if (known && record->marks & MARK_REDZONE)
 		debug_compare(heap, span, obj, record_size(span, record),
 			      span_object_bytes(span), REDZONE_BYTE, caller);
@@ -592,9 +590,11 @@ static void debug_fill_freed(struct kspan_heap *heap, struct kspan_span *span, v
 
 /*
  * Take the object from its user, of two that free it at once from one: returns
- * -1 and in *@known whether its record was of this generation; or the misuse.
+ * -1, in *@mine its record, which says so, or NULL, and in *@known whether that was of
+ * this generation; or the misuse. (A record that comes later does not say so.)
  */
-static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *ptr, bool *known)
+static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
+		       struct kspan_record **mine, bool *known)
 {
 	struct kspan_central *central = port_load_acquire(&span->central);
 	struct kspan_record *record;
@@ -621,6 +621,7 @@ static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *p
 		*known = record_is(heap, record, RECORD_LIVE);
 		port_store(&record->gen, port_load(&heap->debug.gen));
 		port_store(&record->state, RECORD_HELD);
+		*mine = record;
 	}
 	port_unlock(&central->lock, flags);
 	return misuse;
@@ -639,21 +640,22 @@ static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *p
  */
 bool debug_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uintptr_t caller)
 {
+	struct kspan_record *record = NULL;
 	bool known = false;
 	int misuse;
 
 	if (!port_load(&span->records))
 		span_add_records(heap, span, GFP_NOWAIT);
-	misuse = debug_claim(heap, span, ptr, &known);
+	misuse = debug_claim(heap, span, ptr, &record, &known);
 	if (misuse >= 0) {
 		heap_misuse(heap, misuse, ptr, caller);
 		return false;
 	}
-	if (record_of(span, ptr))
-		debug_take_back(heap, span, ptr, known, caller);
+	if (record)
+		debug_take_back(heap, span, ptr, record, known, caller);
 	debug_fill_freed(heap, span, ptr);
-	/* without a record nobody would know that it is in quarantine */
-	if (record_of(span, ptr) && quarantine_add(heap, ptr, span->size))
+	/* without its record nobody would know that it is in quarantine */
+	if (record && quarantine_add(heap, ptr, span->size))
 		return false;
 	debug_let_go(span, ptr);
 	return true;
@@ -674,7 +676,8 @@ void debug_free_large(struct kspan_heap *heap, struct kspan_span *span, uintptr_
 	struct kspan_record *record = record_of(span, obj);
 
 	if (record)
-		debug_take_back(heap, span, obj, record_is(heap, record, RECORD_LIVE), caller);
+		debug_take_back(heap, span, obj, record, record_is(heap, record, RECORD_LIVE),
+				caller);
 	debug_fill_freed(heap, span, obj);
 }
 
