@@ -136,6 +136,7 @@ void heap_sum_pages(struct kspan_heap *heap, struct kspan_page_counts *sum)
 	heap_for_each_node(heap, node, i) {
 		sum->nfree += node->pages.nfree;
 		sum->nreleased += node->pages.nreleased;
+		sum->ndirty += node->pages.ndirty;
 		sum->ninuse += node->pages.ninuse;
 		sum->nspare += port_load(&node->spare_pages);
 		sum->nmoving += node->pages.nmoving;
@@ -252,6 +253,7 @@ static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int nodeid
 		source->put(source, mem, got);
 		return false;
 	}
+	heap_keep_to_peak(heap, nodeid, bytes_to_pages(got));
 	return true;
 }
 
@@ -322,6 +324,7 @@ static bool huge_map(struct kspan_heap *heap, struct kspan_span *span, size_t np
 	heap_span_enter(heap, span, (uintptr_t)mem, bytes_to_pages(got), KSPAN_PC_LARGE,
 			!source->zeroed);
 	port_unlock(&heap->lock, flags);
+	heap_keep_to_peak(heap, span->nodeid, bytes_to_pages(got));
 	return true;
 }
 

@@ -15,6 +15,10 @@
 #define GROUP_ARENAS	(1u << KSPAN_GROUP_SHIFT)
 #define NO_PAGE		KSPAN_ARENA_PAGES
 
+/* Free pages that may keep their memory above the peak of those in use: 1 MiB and 3 %. */
+#define SLACK_PAGES	128
+#define SLACK_PART	32
+
 /* Bit maps of KSPAN_ARENA_PAGES bits. */
 
 /* First bit at or after @pos whose value is @value; NO_PAGE if none. */
@@ -284,6 +288,19 @@ static void arena_unfit(struct kspan_pages *pages, u32 i, u32 npages, u32 align)
 void pages_add_inuse(struct kspan_pages *pages, size_t npages)
 {
 	port_store(&pages->ninuse, pages->ninuse + npages);
+	if (pages->peak < pages->ninuse)
+		port_store(&pages->peak, pages->ninuse);
+}
+
+/* The free pages in @mask read as zero from now on, or are not free any more. */
+static u64 arena_clean(struct kspan_pages *pages, struct kspan_arena *arena, u32 word, u64 mask)
+{
+	u64 dirty = arena->dirty[word] & mask;
+
+	if (dirty)
+		port_store(&pages->ndirty, pages->ndirty - port_popcount64(dirty));
+	arena->dirty[word] &= ~mask;
+	return dirty;
 }
 
 /* Take free pages for a span. */
@@ -303,8 +320,7 @@ static void arena_take(struct kspan_pages *pages, struct kspan_arena *arena, u32
 				   port_popcount64(arena->released[word] & mask));
 			arena->released[word] &= ~mask;
 		}
-		dirty |= arena->dirty[word] & mask;
-		arena->dirty[word] &= ~mask;
+		dirty |= arena_clean(pages, arena, word, mask);
 	}
 	*needzero = dirty != 0;
 	port_store(&pages->nfree, pages->nfree - npages);
@@ -397,6 +413,8 @@ static void arena_add_free(struct kspan_pages *pages, struct kspan_arena *arena,
 void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		u32 npages, bool dirty)
 {
+	if (dirty)
+		port_store(&pages->ndirty, pages->ndirty + npages);
 	arena_add_free(pages, arena, first, npages, dirty ? arena->dirty : NULL);
 }
 
@@ -421,11 +439,37 @@ bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 firs
 	return true;
 }
 
+/* Those of @arena that are meant. */
+static u64 arena_idle(const struct kspan_arena *arena, u32 word, enum kspan_idle which)
+{
+	u64 pages = arena->free[word] & ~arena->released[word];
+
+	switch (which) {
+	case KSPAN_IDLE_EPOCH:
+		return pages & arena->idle[word];
+	case KSPAN_IDLE_DIRTY:
+		return pages & arena->dirty[word];
+	default:
+		return pages;
+	}
+}
+
+/* The bit after the last one of @map; 0 if there is none. */
+static u32 map_end(const u64 *map)
+{
+	u32 word;
+
+	for (word = KSPAN_ARENA_WORDS; word; word--)
+		if (map[word - 1])
+			return word * 64 - port_clz64(map[word - 1]);
+	return 0;
+}
+
 /**
  * pages_take_idle - take a run of pages whose memory the system could have
- * @pages: from these
- * @cursor: arena to look at first; advanced. Start with 0.
- * @all: not only those that were free at the last epoch already
+ * @pages: from these, the highest first: they are the last to be used again
+ * @cursor: how many arenas have been looked at; advanced. Start with 0.
+ * @which: which pages
  * @max: so many pages at most
  * @addr: set to the run's address
  *
@@ -435,32 +479,52 @@ bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 firs
  * Context: the heap's lock is held.
  * Return: length in pages; 0 when there are no more.
  */
-u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, u32 max,
+u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, enum kspan_idle which, u32 max,
 		    uintptr_t *addr)
 {
 	for (; *cursor < pages->n; (*cursor)++) {
-		struct kspan_arena *arena = pages->arena[*cursor];
+		struct kspan_arena *arena = pages->arena[pages->n - 1 - *cursor];
 		u64 map[KSPAN_ARENA_WORDS];
-		u32 i, first, n;
+		u32 i, first, n, end;
 
 		for (i = 0; i < KSPAN_ARENA_WORDS; i++)
-			map[i] = arena->free[i] & ~arena->released[i] &
-				 (all ? ~0ull : arena->idle[i]);
-		first = map_next(map, 0, true);
-		if (first == NO_PAGE)
+			map[i] = arena_idle(arena, i, which);
+		end = map_end(map);
+		if (!end)
 			continue;
-		n = map_next(map, first, false) - first;
+		n = end - map_run_start(map, end);
 		if (n > max)
 			n = max;
+		first = end - n;
+		for (i = first / 64; i <= (end - 1) / 64; i++)
+			arena_clean(pages, arena, i, map_mask(i, first, n));
 		map_clear(arena->free, first, n);
 		map_clear(arena->idle, first, n);
-		map_clear(arena->dirty, first, n);
 		port_store(&pages->nfree, pages->nfree - n);
 		pages->nmoving += n;
 		*addr = arena->base + pages_to_bytes(first);
 		return n;
 	}
 	return 0;
+}
+
+/**
+ * pages_over_peak - how many dirty pages are too many
+ * @pages: these
+ *
+ * What is in use and what was, together, shall not be much more than what was in use at
+ * one time in this epoch.
+ *
+ * Context: any; exact with the heap's lock held.
+ * Return: how many there are to be released; 0 when all is well.
+ */
+size_t pages_over_peak(const struct kspan_pages *pages)
+{
+	size_t peak = port_load(&pages->peak);
+	size_t most = peak + peak / SLACK_PART + SLACK_PAGES;
+	size_t have = port_load(&pages->ninuse) + port_load(&pages->ndirty);
+
+	return have > most ? have - most : 0;
 }
 
 /* As pages_free(), of pages whose memory the system has back. */
@@ -483,6 +547,7 @@ bool pages_age(struct kspan_pages *pages)
 	u64 any = 0;
 	u32 i, w;
 
+	port_store(&pages->peak, pages->ninuse);
 	for (i = 0; i < pages->n; i++) {
 		struct kspan_arena *arena = pages->arena[i];
 

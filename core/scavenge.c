@@ -12,7 +12,8 @@
  * Two more things happen at an epoch's end: the slots of CPUs that did nothing
  * for its length are emptied; and, where the source can take memory and leave
  * the addresses, spans that nobody touched for its length lose the memory that
- * only free objects lie on. See alloc.c.
+ * only free objects lie on. There, too, holes lose theirs before an epoch's end when the
+ * heap grows beside them. See alloc.c.
  */
 #include <kspan/heap.h>
 
@@ -81,25 +82,26 @@ bool heap_drop_spares(struct kspan_heap *heap)
  * heap_release_node - give idle pages of a node back to the system
  * @heap: whose
  * @nodeid: the node
- * @all: every free page, not only those that were idle for an epoch
+ * @which: which pages
  * @max: so many pages at most
  *
  * Context: no lock held; does not sleep.
  * Return: bytes given back.
  */
-size_t heap_release_node(struct kspan_heap *heap, int nodeid, bool all, size_t max)
+size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle which,
+			 size_t max)
 {
 	struct kspan_node *node = heap_node(heap, nodeid);
 	size_t nbytes = 0;
 	u32 npages, cursor = 0;
 
-	if (node && all)
+	if (node && which == KSPAN_IDLE_ALL)
 		node_drop_spares(node);
 	while (node && max) {
 		uintptr_t addr;
 		unsigned long flags = port_lock(&heap->lock);
 
-		npages = pages_take_idle(&node->pages, &cursor, all,
+		npages = pages_take_idle(&node->pages, &cursor, which,
 					 max < KSPAN_ARENA_PAGES ? max : KSPAN_ARENA_PAGES,
 					 &addr);
 		port_unlock(&heap->lock, flags);
@@ -120,6 +122,31 @@ size_t heap_release_node(struct kspan_heap *heap, int nodeid, bool all, size_t m
 }
 
 /**
+ * heap_keep_to_peak - the heap has grown, and new memory will be touched
+ * @heap: which
+ * @nodeid: on which node
+ * @npages: by how much
+ *
+ * Free pages that fit nothing keep their memory for an epoch or two, while the heap
+ * grows beside them: what a program needs at its height would not be what it takes then.
+ * No more goes than comes, so that giving it back costs little beside the touching; and
+ * a heap that does not grow pays nothing.
+ *
+ * Context: no lock held; does not sleep.
+ */
+void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages)
+{
+	size_t over;
+
+	/* where addresses would go with the memory they are worth more */
+	if (!heap->config.source->release)
+		return;
+	over = pages_over_peak(&heap_node(heap, nodeid)->pages);
+	if (over)
+		heap_release_node(heap, nodeid, KSPAN_IDLE_DIRTY, over < npages ? over : npages);
+}
+
+/**
  * heap_release - give idle pages back to the system
  * @heap: whose
  * @all: every free page, not only those that were idle for an epoch
@@ -135,7 +162,8 @@ size_t heap_release(struct kspan_heap *heap, bool all)
 	if (all)
 		warm_flush(heap);
 	for (i = 0; i < heap->nnodes; i++)
-		nbytes += heap_release_node(heap, i, all, (size_t)-1);
+		nbytes += heap_release_node(heap, i, all ? KSPAN_IDLE_ALL : KSPAN_IDLE_EPOCH,
+					    (size_t)-1);
 	return nbytes;
 }
 

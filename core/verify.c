@@ -207,6 +207,7 @@ static void verify_arena(const struct kspan_pages *pages, struct kspan_arena *ar
 		expect(n, span || arena->pclass[i] == KSPAN_PC_NONE);
 		expect(n, is_free || !map_bit(arena->released, i));
 		expect(n, is_free || !map_bit(arena->idle, i));
+		expect(n, is_free || !map_bit(arena->dirty, i));
 		if (span && expect(n, addr >= span->start && addr - span->start <
 				   pages_to_bytes(span->npages)))
 			expect(n, arena->pclass[i] == span->pclass);
@@ -221,6 +222,7 @@ static void verify_arena(const struct kspan_pages *pages, struct kspan_arena *ar
 		}
 		counts->nfree += is_free;
 		counts->nreleased += map_bit(arena->released, i);
+		counts->ndirty += map_bit(arena->dirty, i);
 		counts->ninuse += span != NULL;
 	}
 	expect(n, !large);
@@ -269,6 +271,7 @@ static void verify_node_pages(struct kspan_heap *heap, struct kspan_node *node,
 	}
 	expect(n, counts->nfree == pages->nfree);
 	expect(n, counts->nreleased == pages->nreleased);
+	expect(n, counts->ndirty == pages->ndirty);
 	expect(n, counts->ninuse + count_huge(heap, node->central[0].nodeid) == pages->ninuse);
 }
 

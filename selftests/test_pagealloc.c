@@ -303,12 +303,12 @@ TEST_F(pagealloc, idle_pages_leave_and_come_back)
 	give(KSPAN_ARENA_PAGES + 7, 30, true);
 	flags = port_lock(&heap->lock);
 	/* nothing was idle for an epoch yet */
-	ASSERT_EQ(0, pages_take_idle(pages, &cursor, false, ~0u, &addr));
+	ASSERT_EQ(0, pages_take_idle(pages, &cursor, KSPAN_IDLE_EPOCH, ~0u, &addr));
 	ASSERT_TRUE(pages_age(pages));
 	pages_alloc(pages, 10, 1, &dirty);
 	ASSERT_TRUE(dirty);
 	cursor = 0;
-	while ((n = pages_take_idle(pages, &cursor, false, ~0u, &addr))) {
+	while ((n = pages_take_idle(pages, &cursor, KSPAN_IDLE_EPOCH, ~0u, &addr))) {
 		ASSERT_EQ(n, pages->nmoving);
 		ASSERT_NE(0, page_at(addr));
 		pages->nmoving -= n;
@@ -323,7 +323,7 @@ TEST_F(pagealloc, idle_pages_leave_and_come_back)
 	ASSERT_FALSE(dirty);
 	ASSERT_EQ(30, pages->nreleased);
 	cursor = 0;
-	ASSERT_EQ(0, pages_take_idle(pages, &cursor, true, ~0u, &addr));
+	ASSERT_EQ(0, pages_take_idle(pages, &cursor, KSPAN_IDLE_ALL, ~0u, &addr));
 	port_unlock(&heap->lock, flags);
 }
 

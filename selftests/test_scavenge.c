@@ -279,6 +279,83 @@ TEST_F(scavenge, release_refused)
 	ASSERT_EQ(0, now()->idle_bytes);
 }
 
+/* Memory that is in use and that was, together, and what there may be of it. */
+static void at_most(const struct kspan_pages *pages, size_t *have, size_t *most)
+{
+	unsigned long flags = port_lock(&heap->lock);
+
+	*have = pages->ninuse + pages->ndirty;
+	*most = pages->peak + pages->peak / 20 + bytes_to_pages(6 * MIB);
+	port_unlock(&heap->lock, flags);
+}
+
+/* Holes that nothing new fits into do not keep their memory beside it for long. */
+TEST_F(scavenge, holes_go_when_new_memory_is_touched)
+{
+	const struct kspan_pages *pages = &heap->node0.pages;
+	size_t have, most, peak;
+	u32 i;
+
+	fill(1000, 60000);
+	for (i = 0; i < 1000; i += 2)
+		put(heap, objs[i]);
+	ASSERT_EQ(0, now()->nscavenged_bytes);
+	peak = pages->peak;
+	for (i = 0; i < 1000; i += 2) {
+		objs[i] = get(heap, 70000);
+		pattern_write(objs[i], 70000, i);
+		at_most(pages, &have, &most);
+		/* where memory and addresses go together it is not worth it */
+		if (!variant->kernel)
+			ASSERT_LE(have, most);
+	}
+	now();
+	ASSERT_GT(pages->peak, peak);
+	ASSERT_EQ(variant->kernel, stats.nscavenged_bytes == 0);
+	/* no more than was needed */
+	ASSERT_LE(stats.nscavenged_bytes, 500 * 70000 + 500 * KSPAN_PAGE_SIZE);
+	for (i = 0; i < 1000; i++)
+		ASSERT_TRUE(pattern_holds(objs[i], 60000, i % 2 ? 60000 : 70000, i));
+	empty(1000);
+}
+
+/* While the heap has not been larger than it was there is nothing to do. */
+TEST_F(scavenge, no_holes_go_below_the_peak)
+{
+	const struct kspan_pages *pages = &heap->node0.pages;
+	u32 i;
+
+	fill(1000, 60000);
+	empty(1000);
+	fill(100, 60000);
+	for (i = 100; i < 200; i++)
+		objs[i] = get(heap, 70000);
+	ASSERT_EQ(0, now()->nscavenged_bytes);
+	ASSERT_GT(pages->peak, pages->ninuse);
+	/* the next epoch has a peak of its own */
+	heap_scavenge(heap);
+	ASSERT_EQ(pages->ninuse, pages->peak);
+	empty(200);
+}
+
+/* It may be that the system does not want them. */
+TEST_F(scavenge, holes_that_are_refused)
+{
+	u32 i;
+
+	test.ts.release_fails = true;
+	fill(1000, 60000);
+	for (i = 0; i < 1000; i += 2)
+		put(heap, objs[i]);
+	for (i = 0; i < 1000; i += 2) {
+		objs[i] = get(heap, 70000);
+		ASSERT_NE(NULL, objs[i]);
+	}
+	ASSERT_EQ(0, now()->released_bytes);
+	empty(1000);
+	test.ts.release_fails = false;
+}
+
 TEST_F(scavenge, zero_again)
 {
 	u32 round;

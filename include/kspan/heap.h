@@ -214,6 +214,13 @@ enum kspan_misuse {
 	KSPAN_NR_MISUSE
 };
 
+/* Of the free pages whose memory the system could have. */
+enum kspan_idle {
+	KSPAN_IDLE_EPOCH,	/* those that were free at the last epoch already */
+	KSPAN_IDLE_DIRTY,	/* those that may not read as zero */
+	KSPAN_IDLE_ALL,
+};
+
 /* Fully used groups of arenas are skipped as one: see pagealloc.c. */
 #define KSPAN_GROUP_SHIFT	6
 
@@ -226,7 +233,9 @@ enum kspan_misuse {
  * @cap: arenas there is room for
  * @nfree: free pages, released ones among them
  * @nreleased: free pages whose memory the system has back
+ * @ndirty: free pages that may not read as zero: those that were in use and not released
  * @ninuse: pages of spans
+ * @peak: the most of them since the epoch began
  * @nmoving: pages that are being released, for the moment in nobody's hands
  */
 struct kspan_pages {
@@ -237,7 +246,9 @@ struct kspan_pages {
 	u32 cap;
 	size_t nfree;
 	size_t nreleased;
+	size_t ndirty;
 	size_t ninuse;
+	size_t peak;
 	size_t nmoving;
 };
 
@@ -245,6 +256,7 @@ struct kspan_pages {
 struct kspan_page_counts {
 	size_t nfree;
 	size_t nreleased;
+	size_t ndirty;
 	size_t ninuse;
 	size_t nspare;
 	size_t nmoving;
@@ -471,8 +483,9 @@ void pages_free(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		u32 npages, bool dirty);
 bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 		  u32 npages, bool *needzero);
-u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, bool all, u32 max,
+u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, enum kspan_idle which, u32 max,
 		    uintptr_t *addr);
+size_t pages_over_peak(const struct kspan_pages *pages);
 void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 			 u32 npages);
 bool pages_age(struct kspan_pages *pages);
@@ -659,9 +672,11 @@ void objcache_stats(struct kspan_heap *heap, struct kspan_stats *stats);
 int objcache_verify(struct kspan_heap *heap);
 
 /* scavenge.c */
+void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages);
 size_t heap_release(struct kspan_heap *heap, bool all);
 bool heap_drop_spares(struct kspan_heap *heap);
-size_t heap_release_node(struct kspan_heap *heap, int nodeid, bool all, size_t max);
+size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle which,
+			 size_t max);
 bool heap_scavenge(struct kspan_heap *heap);
 size_t heap_release_memory(struct kspan_heap *heap);
 bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp);
