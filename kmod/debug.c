@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) "kspan: " fmt
 
+#include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
 #include <linux/kernel.h>
@@ -21,12 +22,16 @@
 
 DEFINE_STATIC_KEY_FALSE(kspan_checked_key);
 
+/*
+ * With cpus_read_lock() held, and not taken here: it comes before heap->caches_lock, which
+ * a client takes that makes or ends object caches as CPUs come and go.
+ */
 void port_set_checked(bool on)
 {
 	if (on)
-		static_branch_enable(&kspan_checked_key);
+		static_branch_enable_cpuslocked(&kspan_checked_key);
 	else
-		static_branch_disable(&kspan_checked_key);
+		static_branch_disable_cpuslocked(&kspan_checked_key);
 }
 
 /* Stacks */
@@ -177,6 +182,7 @@ void kspan_debug_config(struct kspan_debug_config *config)
 static int params_apply(void)
 {
 	struct kspan_debug_config config;
+	int err;
 
 	kspan_debug_config(&config);
 	if (config.flags & KSPAN_DEBUG_STACKS && stacks_prepare()) {
@@ -189,7 +195,10 @@ static int params_apply(void)
 	}
 	if (!port_load(&kspan_heap0.ready))
 		return 0;	/* kspan_init() will, when all parameters are there */
-	return heap_set_debug(&kspan_heap0, &config);
+	cpus_read_lock();
+	err = heap_set_debug(&kspan_heap0, &config);
+	cpus_read_unlock();
+	return err;
 }
 
 static bool param_parse(const struct debug_param *param, const char *val, unsigned int *value)

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) "kspan: " fmt
 
+#include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -143,9 +144,13 @@ static int __init heap0_start(void)
 		.epoch_ms = epoch_ms.value,
 		.nr_nodes = nr_node_ids,
 	};
+	int err;
 
 	kspan_debug_config(&config.debug);
-	return heap_init(&kspan_heap0, &config);
+	cpus_read_lock();	/* for port_set_checked() */
+	err = heap_init(&kspan_heap0, &config);
+	cpus_read_unlock();
+	return err;
 }
 
 /* What is still out at the end is lost; that is said, and no harm done. */
