@@ -193,7 +193,7 @@ static int params_apply(void)
 		pr_err("fail=1: this kernel has no CONFIG_FAULT_INJECTION; fail_every=N needs none\n");
 		return -EOPNOTSUPP;
 	}
-	if (!port_load(&kspan_heap0.ready))
+	if (!kspan_params_act)
 		return 0;	/* kspan_init() will, when all parameters are there */
 	cpus_read_lock();
 	err = heap_set_debug(&kspan_heap0, &config);
