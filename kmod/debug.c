@@ -46,13 +46,16 @@ void port_set_checked(bool on)
  * @gfp: may the depot sleep for its memory
  *
  * Context: any but NMI; no lock of the core held.
- * Return: its number, 0 when there is no memory for it.
+ * Return: its number, 0 when there is no memory for it, or none may be asked for.
  */
 u32 port_stack_save(gfp_t gfp)
 {
 	unsigned long entries[STACK_DEPTH];
-	unsigned int n = stack_trace_save(entries, ARRAY_SIZE(entries), STACK_SKIP);
+	unsigned int n;
 
+	if (!port_may_ask_source())
+		return 0;
+	n = stack_trace_save(entries, ARRAY_SIZE(entries), STACK_SKIP);
 	return stack_depot_save(entries, n, (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN);
 }
 
