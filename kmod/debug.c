@@ -267,7 +267,7 @@ MODULE_PARM_DESC(init_on_free, "1: zero objects when they are freed (default 0)"
 module_param_cb(quarantine_kib, &param_debug_ops, &params[PARAM_QUARANTINE], 0644);
 MODULE_PARM_DESC(quarantine_kib, "KiB of freed objects that are held back, 4096 objects at most; 0: none (default)");
 module_param_cb(guard_every, &param_debug_ops, &params[PARAM_GUARD], 0644);
-MODULE_PARM_DESC(guard_every, "one allocation of so many has an end that traps, if it is of a page at most and may sleep; 0: none (default)");
+MODULE_PARM_DESC(guard_every, "one allocation of so many has an end that traps, if it is of a page at most and GFP_KERNEL; 0: none (default)");
 module_param_cb(fail, &param_debug_ops, &params[PARAM_FAIL], 0644);
 MODULE_PARM_DESC(fail, "1: allocations fail as debugfs kspan/fail_kspan says; needs CONFIG_FAULT_INJECTION (default 0)");
 module_param_cb(fail_every, &param_debug_ops, &params[PARAM_FAIL_EVERY], 0644);

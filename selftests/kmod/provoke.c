@@ -528,6 +528,21 @@ static noinline int provoke_forget_caches(void)
 	return 0;
 }
 
+/* How many of 32 allocations are guarded that may sleep, but not wait for a filesystem. */
+static noinline int provoke_nofs(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 32; i++) {
+		void *obj = kspan_alloc(40, i & 1 ? GFP_NOFS : GFP_NOIO);
+
+		n += is_vmalloc_addr(obj);
+		kspan_free(obj);
+	}
+	pr_info("%u of 32 are guarded\n", n);
+	return 0;
+}
+
 /* A client with an object cache for each CPU: it comes before its CPU, and goes after it. */
 static DEFINE_PER_CPU(struct kspan_cache *, cpu_cache);
 static int cpu_caches_state;
@@ -582,6 +597,7 @@ static const struct {
 	{ "held", provoke_held },
 	{ "hidden", provoke_hidden },
 	{ "unhold", provoke_unhold },
+	{ "nofs", provoke_nofs },
 	{ "cpu_caches", provoke_cpu_caches },
 	{ "no_cpu_caches", provoke_no_cpu_caches },
 	{ "kasan_read", provoke_kasan_read },
