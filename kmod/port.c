@@ -310,6 +310,7 @@ static struct page *source_get_pages(unsigned int least, unsigned int *order, gf
 {
 	gfp_t try = gfp & ~(__GFP_RECLAIM | __GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL |
 			    __GFP_RETRY_MAYFAIL);
+	bool must = (gfp & __GFP_NOFAIL) && gfpflags_allow_blocking(gfp);
 	struct page *page;
 
 	for (; *order > least; --*order) {
@@ -323,9 +324,9 @@ static struct page *source_get_pages(unsigned int least, unsigned int *order, gf
 		return alloc_pages_node(node, gfp, least);
 	do {
 		page = alloc_pages_node(node, gfp & ~__GFP_NOFAIL, least);
-		if (!page && gfp & __GFP_NOFAIL)
+		if (!page && must)
 			schedule_timeout_uninterruptible(1);
-	} while (!page && gfp & __GFP_NOFAIL);
+	} while (!page && must);
 	return page;
 }
 
