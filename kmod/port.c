@@ -19,6 +19,7 @@
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/irq_work.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
@@ -361,7 +362,8 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 	for (i = *got >> PAGE_SHIFT; i < 1ul << order; i++)
 		__free_page(page + i);
 	source_account(page, *got);
-	return page_address(page);
+	/* the table of regions goes by addresses, with no tag of KASAN's in them */
+	return kasan_reset_tag(page_address(page));
 }
 
 /*
