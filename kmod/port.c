@@ -166,16 +166,20 @@ static int slots_alloc(struct kspan_slotset *ss, gfp_t gfp)
 {
 	struct port_slotset *os = &ss->os;
 
-	os->slot = kcalloc(nr_cpu_ids + 1, sizeof(*os->slot), gfp);
+	os->slot = kcalloc(nr_cpu_ids + 2, sizeof(*os->slot), gfp);
 	os->closed = slot_make_closed(ss, gfp);
 	if (ss == PORT_SLOTS0)
 		os->cur = &kspan_slot0;
 	else
 		os->cur = alloc_percpu_gfp(struct kspan_slot *, gfp);
+	if (!os->slot || !os->closed || !os->cur)
+		return -ENOMEM;
 	/* a slotset may lie in memory that kmemleak does not look into */
 	kmemleak_not_leak(os->slot);
 	kmemleak_not_leak(os->closed);
-	return os->slot && os->closed && os->cur ? 0 : -ENOMEM;
+	/* it looks into this; since 6.12 it wants to see who has memory per CPU */
+	os->slot[nr_cpu_ids + 1] = (__force struct kspan_slot *)os->cur;
+	return 0;
 }
 
 static void slots_free(struct kspan_slotset *ss)
