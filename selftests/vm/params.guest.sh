@@ -91,14 +91,16 @@ rounds()
 {
 	i=0
 	while [ $i -lt "$1" ]; do
-		insmod /modules/kspan.ko epoch_ms=10 && rmmod kspan || return 1
+		insmod /modules/kspan.ko epoch_ms=10 && sleep 0.3 && rmmod kspan || return 1
 		i=$((i + 1))
 	done
 }
 
 rm -f /tmp/rounds
 writes &
-check "parameters are written to while kspan.ko comes and goes" rounds 20
+writes &
+writes &
+check "parameters are written to while kspan.ko comes and goes" rounds 10
 echo >/tmp/rounds
 wait
 finish
