@@ -178,7 +178,7 @@ static int slots_alloc(struct kspan_slotset *ss, gfp_t gfp)
 	kmemleak_not_leak(os->slot);
 	kmemleak_not_leak(os->closed);
 	/* it looks into this; since 6.12 it wants to see who has memory per CPU */
-	os->slot[nr_cpu_ids + 1] = (__force struct kspan_slot *)os->cur;
+	os->slot[nr_cpu_ids + 1] = (void *)(__force uintptr_t)os->cur;
 	return 0;
 }
 
