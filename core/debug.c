@@ -734,11 +734,21 @@ static void debug_stop(struct kspan_heap *heap)
 static bool quarantine_init(struct kspan_heap *heap)
 {
 	struct kspan_quarantine *q = &heap->debug.quarantine;
+	unsigned long flags;
+	void **ring;
 	size_t got;
 
+	if (port_load(&q->ring))
+		return true;
+	ring = heap_meta_get(heap, QUARANTINE_OBJS * sizeof(void *), GFP_KERNEL, &got);
+	if (!ring)
+		return false;
+	flags = port_lock(&q->lock);
+	/* of two who make one at a time the second's memory stays with the metadata */
 	if (!q->ring)
-		q->ring = heap_meta_get(heap, QUARANTINE_OBJS * sizeof(void *), GFP_KERNEL, &got);
-	return q->ring;
+		port_store(&q->ring, ring);
+	port_unlock(&q->lock, flags);
+	return true;
 }
 
 /**
@@ -754,14 +764,12 @@ int heap_set_debug(struct kspan_heap *heap, const struct kspan_debug_config *con
 	struct kspan_debug *debug = &heap->debug;
 	bool was, on = config->flags;
 	unsigned long flags;
-	int err = 0;
 
+	/* before the lock, which who reclaims memory may wait for */
+	if (config->flags & KSPAN_DEBUG_QUARANTINE && !quarantine_init(heap))
+		return -ENOMEM;
 	port_mutex_lock(&heap->caches_lock);
 	was = heap->checked;
-	if (config->flags & KSPAN_DEBUG_QUARANTINE && !quarantine_init(heap)) {
-		err = -ENOMEM;
-		goto out;
-	}
 	if (on && !was)
 		debug_start(heap);
 	port_store(&debug->guard_every, config->guard_every);
@@ -776,7 +784,6 @@ int heap_set_debug(struct kspan_heap *heap, const struct kspan_debug_config *con
 		debug_stop(heap);
 	else if (was && !(config->flags & KSPAN_DEBUG_QUARANTINE))
 		debug_flush(heap);
-out:
 	port_mutex_unlock(&heap->caches_lock);
-	return err;
+	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) "kspan: " fmt
 
+#include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
 #include <linux/kernel.h>
@@ -21,12 +22,16 @@
 
 DEFINE_STATIC_KEY_FALSE(kspan_checked_key);
 
+/*
+ * With cpus_read_lock() held, and not taken here: it comes before heap->caches_lock, which
+ * a client takes that makes or ends object caches as CPUs come and go.
+ */
 void port_set_checked(bool on)
 {
 	if (on)
-		static_branch_enable(&kspan_checked_key);
+		static_branch_enable_cpuslocked(&kspan_checked_key);
 	else
-		static_branch_disable(&kspan_checked_key);
+		static_branch_disable_cpuslocked(&kspan_checked_key);
 }
 
 /* Stacks */
@@ -41,13 +46,16 @@ void port_set_checked(bool on)
  * @gfp: may the depot sleep for its memory
  *
  * Context: any but NMI; no lock of the core held.
- * Return: its number, 0 when there is no memory for it.
+ * Return: its number, 0 when there is no memory for it, or none may be asked for.
  */
 u32 port_stack_save(gfp_t gfp)
 {
 	unsigned long entries[STACK_DEPTH];
-	unsigned int n = stack_trace_save(entries, ARRAY_SIZE(entries), STACK_SKIP);
+	unsigned int n;
 
+	if (!port_may_ask_source())
+		return 0;
+	n = stack_trace_save(entries, ARRAY_SIZE(entries), STACK_SKIP);
 	return stack_depot_save(entries, n, (gfp & (GFP_KERNEL | __GFP_HIGH)) | __GFP_NOWARN);
 }
 
@@ -177,6 +185,7 @@ void kspan_debug_config(struct kspan_debug_config *config)
 static int params_apply(void)
 {
 	struct kspan_debug_config config;
+	int err;
 
 	kspan_debug_config(&config);
 	if (config.flags & KSPAN_DEBUG_STACKS && stacks_prepare()) {
@@ -187,9 +196,12 @@ static int params_apply(void)
 		pr_err("fail=1: this kernel has no CONFIG_FAULT_INJECTION; fail_every=N needs none\n");
 		return -EOPNOTSUPP;
 	}
-	if (!port_load(&kspan_heap0.ready))
+	if (!kspan_params_act)
 		return 0;	/* kspan_init() will, when all parameters are there */
-	return heap_set_debug(&kspan_heap0, &config);
+	cpus_read_lock();
+	err = heap_set_debug(&kspan_heap0, &config);
+	cpus_read_unlock();
+	return err;
 }
 
 static bool param_parse(const struct debug_param *param, const char *val, unsigned int *value)
@@ -255,7 +267,7 @@ MODULE_PARM_DESC(init_on_free, "1: zero objects when they are freed (default 0)"
 module_param_cb(quarantine_kib, &param_debug_ops, &params[PARAM_QUARANTINE], 0644);
 MODULE_PARM_DESC(quarantine_kib, "KiB of freed objects that are held back, 4096 objects at most; 0: none (default)");
 module_param_cb(guard_every, &param_debug_ops, &params[PARAM_GUARD], 0644);
-MODULE_PARM_DESC(guard_every, "one allocation of so many has an end that traps, if it is of a page at most and may sleep; 0: none (default)");
+MODULE_PARM_DESC(guard_every, "one allocation of so many has an end that traps, if it is of a page at most and GFP_KERNEL; 0: none (default)");
 module_param_cb(fail, &param_debug_ops, &params[PARAM_FAIL], 0644);
 MODULE_PARM_DESC(fail, "1: allocations fail as debugfs kspan/fail_kspan says; needs CONFIG_FAULT_INJECTION (default 0)");
 module_param_cb(fail_every, &param_debug_ops, &params[PARAM_FAIL_EVERY], 0644);

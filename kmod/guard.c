@@ -127,7 +127,7 @@ static void guard_place(struct guard *guard, size_t size)
 /**
  * port_guard_alloc - a guarded object
  * @size: bytes; more than a page cannot be
- * @gfp: only what may sleep can be
+ * @gfp: only what is GFP_KERNEL can be: vmap() is, whatever its caller may do
  * @caller: for whom
  *
  * Return: the object; NULL: the heap shall give one.
@@ -136,7 +136,7 @@ void *port_guard_alloc(size_t size, gfp_t gfp, uintptr_t caller)
 {
 	struct guard *guard;
 
-	if (size > PAGE_SIZE || !gfpflags_allow_blocking(gfp))
+	if (size > PAGE_SIZE || (gfp & GFP_KERNEL) != GFP_KERNEL)
 		return NULL;
 	guard = guard_get();
 	if (!guard)

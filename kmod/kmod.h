@@ -10,6 +10,9 @@ struct kspan_debug_config;
 struct kspan_source;
 struct seq_file;
 
+/* main.c */
+extern bool kspan_params_act;
+
 /* port.c */
 extern struct kspan_source kspan_page_source;
 int port_start(void);

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) "kspan: " fmt
 
+#include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -27,6 +28,13 @@ static struct param_range epoch_ms = { "epoch_ms", 1000, 10, 3600000, true };
 static struct param_range limit_soft = { "limit_soft", 0, SZ_1M, LONG_MAX, true };
 static struct param_range limit_hard = { "limit_hard", 0, SZ_1M, LONG_MAX, true };
 
+/*
+ * What is written to a parameter acts on the heap. Their files are there before kspan_init()
+ * and until after kspan_exit(); kernel_param_lock(), which whoever writes holds, keeps both
+ * from a heap that is half made or gone.
+ */
+bool kspan_params_act;
+
 static int limits_check(void)
 {
 	if (!limit_soft.value || !limit_hard.value || limit_soft.value <= limit_hard.value)
@@ -39,7 +47,7 @@ static int limits_check(void)
 /* The limits can be changed while the heap is in use. */
 static int limits_apply(void)
 {
-	if (!port_load(&kspan_heap0.ready))
+	if (!kspan_params_act)
 		return 0;	/* kspan_init() will look, when all parameters are there */
 	if (limits_check())
 		return -EINVAL;
@@ -143,9 +151,32 @@ static int __init heap0_start(void)
 		.epoch_ms = epoch_ms.value,
 		.nr_nodes = nr_node_ids,
 	};
+	int err;
 
 	kspan_debug_config(&config.debug);
-	return heap_init(&kspan_heap0, &config);
+	cpus_read_lock();	/* for port_set_checked() */
+	err = heap_init(&kspan_heap0, &config);
+	cpus_read_unlock();
+	return err;
+}
+
+/* From here on parameters act. */
+static int __init params_start(void)
+{
+	int err;
+
+	kernel_param_lock(THIS_MODULE);
+	err = limits_check() ?: heap0_start();
+	kspan_params_act = !err;
+	kernel_param_unlock(THIS_MODULE);
+	return err;
+}
+
+static void params_stop(void)
+{
+	kernel_param_lock(THIS_MODULE);
+	kspan_params_act = false;
+	kernel_param_unlock(THIS_MODULE);
 }
 
 /* What is still out at the end is lost; that is said, and no harm done. */
@@ -169,14 +200,14 @@ static void heap0_stop(void)
 
 static int __init kspan_init(void)
 {
-	int err = params_check(THIS_MODULE) ?: limits_check();
+	int err = params_check(THIS_MODULE);
 
 	if (err)
 		return err;
 	err = port_start();
 	if (err)
 		return err;
-	err = heap0_start();
+	err = params_start();
 	if (err)
 		goto err_port;
 	err = kspan_shrinker_start();
@@ -191,6 +222,7 @@ static int __init kspan_init(void)
 err_shrinker:
 	kspan_shrinker_stop();
 err_heap:
+	params_stop();
 	port_kick_stop();
 	heap0_stop();
 err_port:
@@ -201,6 +233,7 @@ err_port:
 static void __exit kspan_exit(void)
 {
 	kspan_debugfs_stop();
+	params_stop();
 	unregister_module_notifier(&module_nb);
 	kspan_shrinker_stop();
 	/* objects on their way through RCU, then its callbacks into this module */

@@ -19,6 +19,7 @@
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/irq_work.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
@@ -165,16 +166,20 @@ static int slots_alloc(struct kspan_slotset *ss, gfp_t gfp)
 {
 	struct port_slotset *os = &ss->os;
 
-	os->slot = kcalloc(nr_cpu_ids + 1, sizeof(*os->slot), gfp);
+	os->slot = kcalloc(nr_cpu_ids + 2, sizeof(*os->slot), gfp);
 	os->closed = slot_make_closed(ss, gfp);
 	if (ss == PORT_SLOTS0)
 		os->cur = &kspan_slot0;
 	else
 		os->cur = alloc_percpu_gfp(struct kspan_slot *, gfp);
+	if (!os->slot || !os->closed || !os->cur)
+		return -ENOMEM;
 	/* a slotset may lie in memory that kmemleak does not look into */
 	kmemleak_not_leak(os->slot);
 	kmemleak_not_leak(os->closed);
-	return os->slot && os->closed && os->cur ? 0 : -ENOMEM;
+	/* it looks into this; since 6.12 it wants to see who has memory per CPU */
+	os->slot[nr_cpu_ids + 1] = (void *)(__force uintptr_t)os->cur;
+	return 0;
 }
 
 static void slots_free(struct kspan_slotset *ss)
@@ -310,6 +315,7 @@ static struct page *source_get_pages(unsigned int least, unsigned int *order, gf
 {
 	gfp_t try = gfp & ~(__GFP_RECLAIM | __GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL |
 			    __GFP_RETRY_MAYFAIL);
+	bool must = (gfp & __GFP_NOFAIL) && gfpflags_allow_blocking(gfp);
 	struct page *page;
 
 	for (; *order > least; --*order) {
@@ -323,9 +329,9 @@ static struct page *source_get_pages(unsigned int least, unsigned int *order, gf
 		return alloc_pages_node(node, gfp, least);
 	do {
 		page = alloc_pages_node(node, gfp & ~__GFP_NOFAIL, least);
-		if (!page && gfp & __GFP_NOFAIL)
+		if (!page && must)
 			schedule_timeout_uninterruptible(1);
-	} while (!page && gfp & __GFP_NOFAIL);
+	} while (!page && must);
 	return page;
 }
 
@@ -360,7 +366,8 @@ static void *source_get(struct kspan_source *src, size_t min, size_t want, size_
 	for (i = *got >> PAGE_SHIFT; i < 1ul << order; i++)
 		__free_page(page + i);
 	source_account(page, *got);
-	return page_address(page);
+	/* the table of regions goes by addresses, with no tag of KASAN's in them */
+	return kasan_reset_tag(page_address(page));
 }
 
 /*

@@ -356,8 +356,8 @@ size_t port_guard_size(const void *ptr);
  * @cur: the slot that each CPU works on: its own, or @closed while frozen and
  *	while the CPU has none. Changed with @freezer held; read by the CPU
  *	itself with preemption off, which is what a freezer waits for.
- * @slot: each CPU's own slot, or NULL; once made it stays until the end. Its
- *	last element, after those of the CPUs, is @closed.
+ * @slot: each CPU's own slot, or NULL; once made it stays until the end. After
+ *	those of the CPUs comes @closed, and then @cur, for kmemleak.
  * @closed: a closed slot, without room for objects
  * @heap: whose objects the slots hold
  * @freezer: held from freeze to thaw

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) "kspan_test: " fmt
 
+#include <linux/cpuhotplug.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -12,6 +13,7 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -526,6 +528,51 @@ static noinline int provoke_forget_caches(void)
 	return 0;
 }
 
+/* How many of 32 allocations are guarded that may sleep, but not wait for a filesystem. */
+static noinline int provoke_nofs(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 32; i++) {
+		void *obj = kspan_alloc(40, i & 1 ? GFP_NOFS : GFP_NOIO);
+
+		n += is_vmalloc_addr(obj);
+		kspan_free(obj);
+	}
+	pr_info("%u of 32 are guarded\n", n);
+	return 0;
+}
+
+/* A client with an object cache for each CPU: it comes before its CPU, and goes after it. */
+static DEFINE_PER_CPU(struct kspan_cache *, cpu_cache);
+static int cpu_caches_state;
+
+static int cpu_cache_make(unsigned int cpu)
+{
+	struct kspan_cache *cache = kspan_cache_create("per cpu", 64, 0, 0, NULL);
+
+	per_cpu(cpu_cache, cpu) = cache;
+	return cache ? 0 : -ENOMEM;
+}
+
+static int cpu_cache_end(unsigned int cpu)
+{
+	return kspan_cache_destroy(per_cpu(cpu_cache, cpu));
+}
+
+static int provoke_cpu_caches(void)
+{
+	cpu_caches_state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN, "kspan_test:prepare",
+					     cpu_cache_make, cpu_cache_end);
+	return min(cpu_caches_state, 0);
+}
+
+static int provoke_no_cpu_caches(void)
+{
+	cpuhp_remove_state(cpu_caches_state);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -550,6 +597,9 @@ static const struct {
 	{ "held", provoke_held },
 	{ "hidden", provoke_hidden },
 	{ "unhold", provoke_unhold },
+	{ "nofs", provoke_nofs },
+	{ "cpu_caches", provoke_cpu_caches },
+	{ "no_cpu_caches", provoke_no_cpu_caches },
 	{ "kasan_read", provoke_kasan_read },
 	{ "kasan_write", provoke_kasan_write },
 	{ "kasan_large", provoke_kasan_large },

@@ -174,6 +174,9 @@ static void check_context(const char *what, gfp_t gfp)
 		sim_fail("the source is asked to %s where it must not be", what);
 	if ((gfp & __GFP_DIRECT_RECLAIM) && sim_atomic(sim.self))
 		sim_fail("context %d may sleep in the source", sim.self->id);
+	/* who reclaims memory may have to wait for one */
+	if ((gfp & __GFP_DIRECT_RECLAIM) && sim.self->nmutex)
+		sim_fail("context %d may sleep in the source with a mutex held", sim.self->id);
 }
 
 /* The ranges are dealt out to the nodes in turn. */

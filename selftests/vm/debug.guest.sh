@@ -9,7 +9,7 @@
 . ./guest-lib.sh
 debugfs=/sys/kernel/debug/kspan
 params=/sys/module/kspan/parameters
-plan 66
+plan 67
 
 # said TEXT: the log has it since the mark.
 said()
@@ -246,6 +246,8 @@ for line in 'BUG: unable to handle page fault' 'Oops: ' 'Call Trace:' 'Modules l
 done
 echo 0 >/proc/sys/kernel/panic_on_oops
 check "every object is guarded" set_param guard_every 1
+provoke nofs
+check "but for one that must not wait for a filesystem" said "kspan_test: 0 of 32 are guarded"
 provoke trap_past_end
 check "the first byte past its end traps" said "trap+0x.*\[kspan_test\]"
 provoke trap_after_free

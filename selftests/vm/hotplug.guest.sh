@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# CPUs go and come back while all of them allocate and free.
+# CPUs go and come back while all of them allocate and free, and while a client makes and
+# ends object caches with them.
 
 . ./guest-lib.sh
-plan 6
+plan 10
 
 # cycle CPU...: off and on again
 cycle()
@@ -37,6 +38,35 @@ wait
 check "the tests pass meanwhile" test "$(cat /tmp/tested)" = 0
 check "the heap is sound" grep -qx ok /sys/kernel/debug/kspan/verify
 rmmod kspan_test
+
+# checks: on and off, for as long as CPUs come and go
+checks()
+{
+	while [ ! -e /tmp/cycled ]; do
+		echo 1 >/sys/module/kspan/parameters/checked && echo 0 >/sys/module/kspan/parameters/checked ||
+			return 1
+	done
+}
+
+# some_cycles N: three CPUs, so many times
+some_cycles()
+{
+	i=0
+	while [ $i -lt "$1" ]; do
+		cycle 1 && cycle 3 2 || return 1
+		i=$((i + 1))
+	done
+}
+
+rm -f /tmp/cycled
+check "a client has an object cache for each CPU" insmod /modules/kspan_test.ko provoke=cpu_caches
+( checks; echo $? >/tmp/checked ) &
+check "CPUs go and come back while checks go on and off" some_cycles 10
+echo >/tmp/cycled
+wait
+check "these did" test "$(cat /tmp/checked)" = 0
+echo no_cpu_caches >/sys/module/kspan_test/parameters/provoke
+check "the client goes, its caches too" rmmod kspan_test
 echo 0 >/sys/devices/system/cpu/cpu1/online
 check "kspan.ko goes while a CPU is down" rmmod kspan
 echo 1 >/sys/devices/system/cpu/cpu1/online

@@ -5,7 +5,7 @@
 
 . ./guest-lib.sh
 params=/sys/module/kspan/parameters
-plan 61
+plan 62
 
 # said TEXT: the log has it since the mark.
 said()
@@ -75,4 +75,32 @@ check_fails "past limit_hard an allocation fails" sh -c '
 rmmod kspan_kv
 check "the heap is sound after that" grep -qx ok /sys/kernel/debug/kspan/verify
 check "kspan.ko goes" rmmod kspan
+
+# writes: for as long as there is a module or one may come, whatever comes of it
+writes()
+{
+	while [ ! -e /tmp/rounds ]; do
+		echo 1 >$params/checked
+		echo 8M >$params/limit_soft
+		echo 0 >$params/checked
+		echo 0 >$params/limit_soft
+	done 2>/dev/null
+}
+
+rounds()
+{
+	i=0
+	while [ $i -lt "$1" ]; do
+		insmod /modules/kspan.ko epoch_ms=10 && sleep 0.3 && rmmod kspan || return 1
+		i=$((i + 1))
+	done
+}
+
+rm -f /tmp/rounds
+writes &
+writes &
+writes &
+check "parameters are written to while kspan.ko comes and goes" rounds 10
+echo >/tmp/rounds
+wait
 finish
