@@ -90,6 +90,7 @@ static bool batch_open(struct kspan_heap *heap, void *ptr)
 {
 	struct kspan_rcu_batch *batch;
 	unsigned long flags;
+	u32 which;
 
 	batch = heap_alloc(heap, BATCH_BYTES, false, GFP_NOWAIT | __GFP_NOWARN, 0);
 	if (!batch)
@@ -99,10 +100,13 @@ static bool batch_open(struct kspan_heap *heap, void *ptr)
 	batch->heap = heap;
 	batch->n = 1;
 	batch->objs[0] = ptr;
+	/* others' objects may be in it before RCU knows of it: see heap_rcu_barrier() */
+	which = heap_begin_frees(heap);
 	flags = port_lock(&heap->rcu_lock);
 	heap->rcu_batch = batch;
 	port_unlock(&heap->rcu_lock, flags);
 	port_call_rcu(&batch->rcu, batch_close);
+	heap_end_frees(heap, which);
 	return true;
 }
 
@@ -140,6 +144,7 @@ static void mark_free(struct kspan_heap *heap, void *ptr)
 	struct kspan_span *span = pagemap_span(heap, (uintptr_t)ptr);
 	bool exact, first, done;
 	unsigned long flags;
+	u32 which;
 	int idx;
 
 	if (!span) {
@@ -155,12 +160,14 @@ static void mark_free(struct kspan_heap *heap, void *ptr)
 	}
 	if (idx < 0)
 		return;
+	which = heap_begin_frees(heap);	/* as in batch_open() */
 	flags = port_lock(&heap->rcu_lock);
 	first = heap->rcu_want == heap->rcu_done;
 	done = mark_locked(heap, span, ptr, idx);
 	port_unlock(&heap->rcu_lock, flags);
 	if (first)
 		port_call_rcu(&heap->rcu_gp, marked_over);
+	heap_end_frees(heap, which);
 	if (!done && span->pclass == KSPAN_PC_TINY)
 		tiny_misuse(heap, span, ptr, 0);
 	else if (!done)
@@ -189,6 +196,7 @@ void heap_free_rcu(struct kspan_heap *heap, void *ptr)
  */
 void heap_rcu_barrier(struct kspan_heap *heap)
 {
+	heap_wait_frees(heap);	/* RCU knows of all that others have begun */
 	port_rcu_barrier();	/* all batches are closed */
 	port_rcu_barrier();	/* and freed, and no grace period of before runs */
 	heap_catch_up_all(heap);	/* others may have had spans of these in hand */

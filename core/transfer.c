@@ -222,10 +222,27 @@ static u32 transfer_take_idle(struct kspan_central *central, void **objs, u32 n)
 	return n;
 }
 
+/*
+ * @nidle objects that lay idle are gone: there need be no room for half of them. Stays
+ * above 0, to double from there, and at what is left.
+ */
+static void transfer_lower(struct kspan_central *central, u32 nidle)
+{
+	u32 less = nidle / 2, half = central->transfer_max / 2;
+	u32 room = central->transfer_max - central->ntransfer;
+
+	port_assert_held(&central->lock);
+	if (less > half)
+		less = half;
+	central->transfer_max -= less < room ? less : room;
+}
+
 /**
  * transfer_age - have idle objects go to their spans
  * @central: of which list
  * @all: all objects, not only those that nobody wanted since the last call
+ *
+ * Of several at a time each counts as idle what it takes out itself.
  *
  * Context: no lock held.
  * Return: how many are left.
@@ -234,19 +251,21 @@ u32 transfer_age(struct kspan_central *central, bool all)
 {
 	void *objs[64];
 	unsigned long flags;
-	u32 n;
+	u32 n, nidle, took = 0;
 
 	if (!port_load(&central->ntransfer))
 		return 0;
 	flags = port_lock(&central->lock);
-	/* stays above 0, to double from there */
-	central->transfer_max -= central->transfer_low / 2;
+	nidle = central->transfer_low;
 	if (all)
 		central->transfer_low = central->ntransfer;
 	port_unlock(&central->lock, flags);
-	while ((n = transfer_take_idle(central, objs, 64)) != 0)
+	while ((n = transfer_take_idle(central, objs, 64)) != 0) {
 		central_put(central->heap, objs, n, 0);
+		took += n;
+	}
 	flags = port_lock(&central->lock);
+	transfer_lower(central, took < nidle ? took : nidle);
 	n = central->transfer_low = central->ntransfer;
 	port_unlock(&central->lock, flags);
 	return n;

@@ -166,6 +166,8 @@ int central_verify(struct kspan_central *central, struct kspan_slotset *ss)
 	expect(&n, nspan == central->nspan);
 	expect(&n, nspan * central->nobjs - central->nout == nfree);
 	expect(&n, central->ntransfer <= central->transfer_max);
+	expect(&n, central->transfer_max <= central->heap->config.transfer_objs);
+	expect(&n, central->transfer_max || !central->transfer);
 	expect(&n, central->transfer_low <= central->ntransfer);
 	if (!n) {
 		marked = verify_stacks(central, ss, NULL, &n);

@@ -339,7 +339,7 @@ struct kspan_warm {
  *	period; atomic, added to with @rcu_lock held
  * @freeing: which of @nfreeing counts those who begin; 0 or 1
  * @nfreeing: how many have freed objects in their hands, from these lists or from
- *	quarantine; atomic, see heap_wait_frees()
+ *	quarantine, or are about to tell RCU of some; atomic, see heap_wait_frees()
  * @ndeferred: frees that were put off; atomic
  * @lacking: pages in one piece that kspan_alloc_nolock() did not find; atomic
  * @only: @node of a heap with one
