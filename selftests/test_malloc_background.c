@@ -411,6 +411,29 @@ static int child_stacks(void)
 	return 0;
 }
 
+/*
+ * A handler that interrupted an operation on its thread's slot: a pass there would wait
+ * for the end of that operation.
+ */
+static int child_inside(void)
+{
+	struct kspan_slot *slot;
+	u32 round;
+
+	grow_old();
+	free(hide(malloc(1)));
+	slot = port_slot_this(&kspan_heap0.slots);
+	if (!port_slots_are_percpu())
+		port_store(&slot->busy, 1);
+	for (round = 0; round < 5; round++) {
+		spike(NSMALL);
+		sleep_ms(2 * EPOCH_MS);
+	}
+	if (!port_slots_are_percpu())
+		port_store(&slot->busy, 0);
+	return child_small();
+}
+
 static const struct action {
 	const char *name;
 	const char *options;
@@ -428,6 +451,7 @@ static const struct action {
 	{ "vfork", EPOCH, child_vfork },
 	{ "sandbox", EPOCH, child_sandbox },
 	{ "stacks", "epoch_ms=1,cache=0", child_stacks },
+	{ "inside", EPOCH, child_inside },
 };
 
 static int child_main(const char *action)
@@ -458,6 +482,7 @@ FIXTURE_VARIANT_ADD(each, fork_child) { 8 };
 FIXTURE_VARIANT_ADD(each, vfork) { 9 };
 FIXTURE_VARIANT_ADD(each, sandbox) { 10 };
 FIXTURE_VARIANT_ADD(each, stacks) { 11 };
+FIXTURE_VARIANT_ADD(each, inside) { 12 };
 
 static struct child child;
 

@@ -213,7 +213,8 @@ static noinline void kick(struct kspan_heap *heap)
 	u64 now;
 	enum duty todo;
 
-	if (port_is_nested() || port_nquiet || !heap->config.epoch_ms)
+	if (port_is_nested() || port_slot_is_inside(&heap->slots) || port_nquiet ||
+	    !heap->config.epoch_ms)
 		return;
 	now = port_now_ns();
 	todo = duty(heap, now);
@@ -234,9 +235,11 @@ static noinline void kick(struct kspan_heap *heap)
 
 /*
  * Called wherever spans come and go, but nothing happens while a pass has
- * the slots frozen: pthread_create() allocates; nor in calls by the loader. While a thread runs, or when there is to
- * be none, that costs a load. Otherwise a clock and a lock, where the work is to be
- * done in calls: in every KICKS_MISSED-th of them. errno stays as it is.
+ * the slots frozen: pthread_create() allocates; nor in calls by the loader; nor in a
+ * handler that interrupted an operation on a thread's slot, whose end a pass waits for.
+ * While a thread runs, or when there is to be none, that costs a load. Otherwise a
+ * clock and a lock, where the work is to be done in calls: in every KICKS_MISSED-th of
+ * them. errno stays as it is.
  */
 void port_kick(struct kspan_heap *heap)
 {
