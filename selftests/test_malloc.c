@@ -451,12 +451,31 @@ static void free_large_inside(void)
 	free(hide(p + 8192));
 }
 
+static void *free_cancelled(void *arg)
+{
+	pthread_cancel(pthread_self());
+	free_foreign();
+	exit(0);	/* with on_error=warn: it was not cancelled there */
+	return arg;
+}
+
+/* The report must not be where a thread ends that somebody has cancelled. */
+static void free_foreign_cancelled(void)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, free_cancelled, NULL))
+		pthread_join(thread, NULL);
+	_exit(98);
+}
+
 static const struct {
 	const char *name;
 	void (*misuse)(void);
 	int by_default;
 } crimes[] = {
 	{ "foreign", free_foreign, 1 },
+	{ "foreign-cancelled", free_foreign_cancelled, 1 },
 	{ "member-of-null", free_member_of_null, 1 },
 	{ "realloc-member-of-null", realloc_member_of_null, 1 },
 	{ "double", free_twice, 0 },
