@@ -163,7 +163,9 @@ TEST(refused)
 		{ "zero=on_malloc", "zero=on_malloc" },
 		{ "background=no", "background=no" },
 		{ ",", "empty" },
-		{ "checked=1,,on_error=warn", "empty" },
+		{ ",checked=1", "empty" },
+		{ "checked=1,", "empty item in \"checked=1,\"" },
+		{ "checked=1,,on_error=warn", "empty item in \"checked=1,,on_error=warn\"" },
 		{ "=1", "=1" },
 		{ "checked:1", "checked:1" },
 	};
