@@ -18,6 +18,7 @@
 #include <kspan.h>
 #include "again.h"
 #include "malloc_test.h"
+#include "port.h"
 
 #if !SANITIZED
 
@@ -347,6 +348,37 @@ TEST(mallinfo_adds_up)
 	ASSERT_EQ(narrow.arena, after.arena);
 }
 
+static void add_sys_bytes(size_t n)
+{
+	unsigned long flags = port_lock(&kspan_heap0.lock);
+
+	kspan_heap0.sys_bytes += n;
+	port_unlock(&kspan_heap0.lock, flags);
+}
+
+/*
+ * Nobody is stopped while the numbers are put together: those of objects may be of a
+ * later moment than those of pages, when the heap has grown. Nothing is less than none.
+ */
+TEST(mallinfo_of_a_heap_that_grows_meanwhile)
+{
+	static char text[65536];
+	FILE *fp = fmemopen(text, sizeof(text), "w");
+	void *p = hide(malloc(64 << 20));
+	struct mallinfo2 info;
+
+	ASSERT_NE(NULL, fp);
+	add_sys_bytes(-((size_t)64 << 20));
+	info = mallinfo2();
+	malloc_info(0, fp);
+	add_sys_bytes((size_t)64 << 20);
+	fclose(fp);
+	ASSERT_LE(64 << 20, info.uordblks);
+	ASSERT_GE(64 << 20, info.fordblks);
+	ASSERT_LE(0, number_after(strstr(text, "<total type=\"rest\""), "size=\""));
+	free(p);
+}
+
 static void *ask_all(void *arg)
 {
 	struct mallinfo2 *info = arg;
@@ -451,12 +483,31 @@ static void free_large_inside(void)
 	free(hide(p + 8192));
 }
 
+static void *free_cancelled(void *arg)
+{
+	pthread_cancel(pthread_self());
+	free_foreign();
+	exit(0);	/* with on_error=warn: it was not cancelled there */
+	return arg;
+}
+
+/* The report must not be where a thread ends that somebody has cancelled. */
+static void free_foreign_cancelled(void)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, free_cancelled, NULL))
+		pthread_join(thread, NULL);
+	_exit(98);
+}
+
 static const struct {
 	const char *name;
 	void (*misuse)(void);
 	int by_default;
 } crimes[] = {
 	{ "foreign", free_foreign, 1 },
+	{ "foreign-cancelled", free_foreign_cancelled, 1 },
 	{ "member-of-null", free_member_of_null, 1 },
 	{ "realloc-member-of-null", realloc_member_of_null, 1 },
 	{ "double", free_twice, 0 },

@@ -4,8 +4,9 @@
  * is no surprise: none in a program that is small and has no thread itself; no signal
  * is handled there; setuid() reaches it; fork() may come at any time, in a handler
  * that interrupted fork() as well; it ends when there is nothing left to do; it has
- * room beside the program's thread-local variables; what is done without it takes no
- * system call that a sandbox may miss. Each case is a process of its own, in which an
+ * room beside the program's thread-local variables; the C library does not come upon it
+ * with locks held; what is done without it takes no system call that a sandbox may miss.
+ * Each case is a process of its own, in which an
  * epoch is short.
  */
 #define _GNU_SOURCE
@@ -375,6 +376,64 @@ static int child_sandbox(void)
 	return 0;
 }
 
+#define NCROWD	60u		/* their stacks are more than the C library keeps */
+
+static pthread_barrier_t all_there;
+
+static void *meet(void *arg)
+{
+	pthread_barrier_wait(&all_there);
+	free(hide(malloc(50)));
+	return arg;
+}
+
+/*
+ * The C library lets stacks go, and the memory that belongs to each, with a lock held
+ * that pthread_create() takes. Without caches many of these frees end a span.
+ */
+static int child_stacks(void)
+{
+	pthread_t thread[NCROWD];
+	u32 round, i;
+
+	pthread_barrier_init(&all_there, NULL, NCROWD);
+	for (round = 0; round < 100; round++) {
+		for (i = 0; i < NCROWD; i++)
+			if (pthread_create(&thread[i], NULL, meet, NULL))
+				return 2;
+		for (i = 0; i < NCROWD; i++)
+			pthread_join(thread[i], NULL);
+	}
+	/* and the thread that the frees did not make is made by others */
+	do {
+		spike(NSMALL);
+	} while (ntasks() == 1);
+	return 0;
+}
+
+/*
+ * A handler that interrupted an operation on its thread's slot: a pass there would wait
+ * for the end of that operation.
+ */
+static int child_inside(void)
+{
+	struct kspan_slot *slot;
+	u32 round;
+
+	grow_old();
+	free(hide(malloc(1)));
+	slot = port_slot_this(&kspan_heap0.slots);
+	if (!port_slots_are_percpu())
+		port_store(&slot->busy, 1);
+	for (round = 0; round < 5; round++) {
+		spike(NSMALL);
+		sleep_ms(2 * EPOCH_MS);
+	}
+	if (!port_slots_are_percpu())
+		port_store(&slot->busy, 0);
+	return child_small();
+}
+
 static const struct action {
 	const char *name;
 	const char *options;
@@ -391,6 +450,8 @@ static const struct action {
 	{ "fork child", EPOCH, child_fork_child },
 	{ "vfork", EPOCH, child_vfork },
 	{ "sandbox", EPOCH, child_sandbox },
+	{ "stacks", "epoch_ms=1,cache=0", child_stacks },
+	{ "inside", EPOCH, child_inside },
 };
 
 static int child_main(const char *action)
@@ -420,6 +481,8 @@ FIXTURE_VARIANT_ADD(each, fork_alone) { 7 };
 FIXTURE_VARIANT_ADD(each, fork_child) { 8 };
 FIXTURE_VARIANT_ADD(each, vfork) { 9 };
 FIXTURE_VARIANT_ADD(each, sandbox) { 10 };
+FIXTURE_VARIANT_ADD(each, stacks) { 11 };
+FIXTURE_VARIANT_ADD(each, inside) { 12 };
 
 static struct child child;
 

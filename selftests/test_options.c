@@ -7,6 +7,7 @@
 #include "kselftest_harness.h"
 #include <errno.h>
 #include <kspan.h>
+#include <sys/mman.h>
 #include "child.h"
 
 #define MIB	((size_t)1 << 20)
@@ -82,8 +83,44 @@ static int child_no_cache(void)
 	return kspan_verify() ? 3 : 0;
 }
 
+#define DATA_FD	"KSPAN_TEST_FD"
+
+/* In a process that has no standard error: its first file gets that number. */
+static int child_file(void)
+{
+	if (child_use())
+		return 2;
+	if (dup(atoi(getenv(DATA_FD))) != STDERR_FILENO)
+		return 3;
+	return write(STDERR_FILENO, "data", 4) == 4 ? 0 : 4;
+}
+
+/* What such a program wrote is all there is in its file. */
+static int child_no_stderr(void)
+{
+	int status, fd = memfd_create("data", 0);
+	char name[16];
+	pid_t pid = fork();
+
+	if (!pid) {
+		close(STDERR_FILENO);
+		snprintf(name, sizeof(name), "%d", fd);
+		setenv(DATA_FD, name, 1);
+		setenv(CHILD_ACTION, "file", 1);
+		execl("/proc/self/exe", "/proc/self/exe", NULL);
+		_exit(126);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		return 2;
+	return lseek(fd, 0, SEEK_END) == 4 ? 0 : 3;
+}
+
 static int child_main(const char *action)
 {
+	if (!strcmp(action, "file"))
+		return child_file();
+	if (!strcmp(action, "no stderr"))
+		return child_no_stderr();
 	if (!strcmp(action, "limit"))
 		return child_limit();
 	if (!strcmp(action, "soft limit"))
@@ -163,7 +200,9 @@ TEST(refused)
 		{ "zero=on_malloc", "zero=on_malloc" },
 		{ "background=no", "background=no" },
 		{ ",", "empty" },
-		{ "checked=1,,on_error=warn", "empty" },
+		{ ",checked=1", "empty" },
+		{ "checked=1,", "empty item in \"checked=1,\"" },
+		{ "checked=1,,on_error=warn", "empty item in \"checked=1,,on_error=warn\"" },
 		{ "=1", "=1" },
 		{ "checked:1", "checked:1" },
 	};
@@ -227,6 +266,8 @@ TEST(stats_exit)
 	ASSERT_EQ(child.status, 0);
 	ASSERT_NE(strstr(child.text, "kspan"), NULL)
 		TH_LOG("%s", child.text);
+	child_run(&child, "no stderr", "stats_exit=1", NULL);
+	ASSERT_EQ(child.status, 0);
 }
 
 TEST_HARNESS_MAIN

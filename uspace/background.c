@@ -97,17 +97,46 @@ static void *background_main(void *arg)
 	return NULL;
 }
 
+/*
+ * The C library frees a thread's variables with the lock of its stacks held, which
+ * pthread_create() takes, and dlopen() allocates while its lists are half made. These
+ * calls come from the loader's code, and in a static program, which has none, from a
+ * function of a hundred bytes. Hidden, so that it is found there alone.
+ */
+#pragma weak _dl_deallocate_tls
+#pragma weak __tls_get_addr
+void _dl_deallocate_tls(void *tcb, bool all) KSPAN_HIDDEN;
+void *__tls_get_addr(void *index);
+
+#define DEALLOCATE_BYTES	512
+
+struct port_code port_loader;
+__thread u32 port_nquiet;
+
 /* What every stack of the process has room for besides, at its top; 0: not known yet. */
 static size_t tls_bytes;
 
-static int add_tls(struct dl_phdr_info *info, size_t len, void *sum)
+/* The part of an object that __tls_get_addr() is in is the loader's code. */
+static void find_loader(const struct dl_phdr_info *info, u32 i)
+{
+	uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+	size_t nbytes = info->dlpi_phdr[i].p_memsz;
+
+	if (info->dlpi_phdr[i].p_type == PT_LOAD && !_dl_deallocate_tls &&
+	    (uintptr_t)__tls_get_addr - start < nbytes)
+		port_loader = (struct port_code){ start, nbytes };
+}
+
+static int look_at_object(struct dl_phdr_info *info, size_t len, void *sum)
 {
 	u32 i;
 
 	(void)len;
-	for (i = 0; i < info->dlpi_phnum; i++)
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		find_loader(info, i);
 		if (info->dlpi_phdr[i].p_type == PT_TLS)
 			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+	}
 	return 0;
 }
 
@@ -119,7 +148,10 @@ __attribute__((constructor(102))) static void background_start(void)
 {
 	size_t sum = 1;
 
-	dl_iterate_phdr(add_tls, &sum);
+	if (_dl_deallocate_tls)
+		port_loader = (struct port_code){ (uintptr_t)_dl_deallocate_tls,
+						  DEALLOCATE_BYTES };
+	dl_iterate_phdr(look_at_object, &sum);
 	tls_bytes = sum;
 }
 
@@ -181,7 +213,8 @@ static noinline void kick(struct kspan_heap *heap)
 	u64 now;
 	enum duty todo;
 
-	if (port_is_nested() || !heap->config.epoch_ms)
+	if (port_is_nested() || port_slot_is_inside(&heap->slots) || port_nquiet ||
+	    !heap->config.epoch_ms)
 		return;
 	now = port_now_ns();
 	todo = duty(heap, now);
@@ -202,9 +235,11 @@ static noinline void kick(struct kspan_heap *heap)
 
 /*
  * Called wherever spans come and go, but nothing happens while a pass has
- * the slots frozen: pthread_create() allocates. While a thread runs, or when there is to
- * be none, that costs a load. Otherwise a clock and a lock, where the work is to be
- * done in calls: in every KICKS_MISSED-th of them. errno stays as it is.
+ * the slots frozen: pthread_create() allocates; nor in calls by the loader; nor in a
+ * handler that interrupted an operation on a thread's slot, whose end a pass waits for.
+ * While a thread runs, or when there is to be none, that costs a load. Otherwise a
+ * clock and a lock, where the work is to be done in calls: in every KICKS_MISSED-th of
+ * them. errno stays as it is.
  */
 void port_kick(struct kspan_heap *heap)
 {

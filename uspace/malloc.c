@@ -91,13 +91,21 @@ static noinline void *exact(void *obj, size_t size)
 	return obj;
 }
 
+static inline bool is_loader(uintptr_t caller)
+{
+	return caller - port_loader.start < port_loader.nbytes;
+}
+
 static noinline void *malloc_slow(size_t size, uintptr_t caller)
 {
+	bool quiet = is_loader(caller);
 	void *obj;
 
 	if (unlikely(port_is_nested()))
 		return nested_alloc(size, MALLOC_ALIGN);
+	port_nquiet += quiet;
 	obj = heap_alloc_slow(HEAP, malloc_size(size), false, GFP_KERNEL, caller);
+	port_nquiet -= quiet;
 	if (unlikely(!port_load(&table.max)) && obj)
 		class_of_fill();
 	return exact(obj, size);
@@ -166,8 +174,10 @@ static void free_zero_size(void *ptr, uintptr_t caller)
 
 static noinline void free_slow(void *ptr, uintptr_t caller)
 {
+	bool quiet = is_loader(caller);
 	int saved = errno;
 
+	port_nquiet += quiet;
 	if (unlikely(malloc_nested_owns(ptr))) {
 		malloc_nested_free(ptr);
 	} else if (unlikely(port_is_nested())) {
@@ -178,6 +188,7 @@ static noinline void free_slow(void *ptr, uintptr_t caller)
 		heap_catch_up(HEAP);
 		heap_free_slow(HEAP, ptr, caller);
 	}
+	port_nquiet -= quiet;
 	errno = saved;
 }
 

@@ -37,8 +37,15 @@ static u64 class_nfree(const struct kspan_class_stats *cls)
 	return nobjs > nlive ? nobjs - nlive : 0;
 }
 
+/* @a less @b, of which @b may be of a later moment. */
+static u64 less(u64 a, u64 b)
+{
+	return a > b ? a - b : 0;
+}
+
 static struct mallinfo2 info_of(const struct kspan_stats *stats)
 {
+	u64 backed = stats->sys_bytes - stats->released_bytes;
 	struct mallinfo2 info = { };
 	u32 c;
 
@@ -51,7 +58,7 @@ static struct mallinfo2 info_of(const struct kspan_stats *stats)
 	info.hblkhd = stats->large_bytes;
 	info.fsmblks = stats->cached_bytes;
 	info.uordblks = stats->live_bytes;
-	info.fordblks = stats->sys_bytes - stats->released_bytes - stats->live_bytes;
+	info.fordblks = less(backed, stats->live_bytes);
 	info.keepcost = stats->idle_bytes;
 	return info;
 }
@@ -130,8 +137,8 @@ static void print_sizes(FILE *fp, const struct kspan_stats *stats)
 static void print_sums(FILE *fp, const struct kspan_stats *stats, const struct mallinfo2 *info)
 {
 	print_total(fp, "fast", info->smblks, info->fsmblks);
-	print_total(fp, "rest", info->ordblks - min(info->ordblks, info->smblks),
-		    info->fordblks - min(info->fordblks, info->fsmblks));
+	print_total(fp, "rest", less(info->ordblks, info->smblks),
+		    less(info->fordblks, info->fsmblks));
 	print_total(fp, "mmap", info->hblks, info->hblkhd);
 	print_bytes(fp, "system", "current", stats->sys_bytes - stats->released_bytes);
 	print_bytes(fp, "system", "max", stats->sys_bytes);

@@ -176,25 +176,25 @@ static bool parse_option(struct kspan_config *config, const char *key, size_t kl
 	return false;
 }
 
+/* An empty variable is no option; but where there is a comma there is one on each side. */
 void options_parse(struct kspan_config *config)
 {
-	const char *s = secure_getenv("KSPAN_OPTIONS");
+	const char *all = secure_getenv("KSPAN_OPTIONS");
+	const char *s = all && *all ? all : NULL;
 
-	while (s && *s) {
+	while (s) {
 		size_t len = strcspn(s, ",");
 		const char *eq = memchr(s, '=', len);
 
 		if (!len)
-			options_refuse("empty option in", s, strlen(s));
+			options_refuse("empty item in", all, strlen(all));
 		if (eq == s)
 			options_refuse("no name given in", s, len);
 		if (!eq)
 			options_refuse("no value given for", s, len);
 		if (!parse_option(config, s, eq - s, eq + 1, s + len - eq - 1))
 			options_refuse("bad value in", s, len);
-		s += len;
-		if (*s == ',')
-			s++;
+		s = s[len] ? s + len + 1 : NULL;
 	}
 	if (config->limit_hard && config->limit_soft > config->limit_hard)
 		options_refuse("limit_soft is above", "limit_hard", 10);

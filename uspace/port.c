@@ -134,8 +134,8 @@ void port_report(const char *fmt, ...)
 	len = plen + min(len, sizeof(buf) - plen - 2);
 	if (buf[len - 1] != '\n')
 		buf[len++] = '\n';
-	if (write(port_report_fd, buf, len) < 0)
-		len = 0;	/* nobody is left to tell */
+	/* not write(): a thread that was cancelled would end there */
+	syscall(SYS_write, port_report_fd, buf, len);
 	errno = saved;
 }
 

@@ -26,6 +26,13 @@ extern bool kspan_background KSPAN_HIDDEN;
 /* The scavenger's thread is what made the process one of several threads. */
 extern bool port_background_first KSPAN_HIDDEN;
 extern port_mutex_t port_background_lock KSPAN_HIDDEN;
+/* Code that calls malloc() and free() with locks held which pthread_create() takes. */
+extern struct port_code {
+	uintptr_t start;
+	size_t nbytes;
+} port_loader KSPAN_HIDDEN;
+/* Calls by it that this thread is in: no thread is made. */
+extern __thread u32 port_nquiet KSPAN_HIDDEN __attribute__((tls_model("initial-exec")));
 void port_background_start(u32 epoch_ms) KSPAN_HIDDEN;
 void port_background_after_fork(void) KSPAN_HIDDEN;
 

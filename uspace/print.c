@@ -138,12 +138,14 @@ void kspan_print_stats(struct kspan_heap *heap)
 /*
  * Programs close their standard error on their way out (the GNU core utilities do),
  * before any destructor of ours. So there is a descriptor of our own, with a number
- * that few expect. Who closes all there are may have something else there by then.
+ * that few expect. Who closes all there are may have something else there by then. A
+ * program that was started without standard error has a file of its own by that number.
  */
 #define HIGH_FD		900
 #define LOW_FD		10
 
 static int own_fd = -1;
+static bool no_stderr;
 static struct stat own_stat;
 
 /* When the heap starts, if there will be something to print. */
@@ -154,6 +156,7 @@ void kspan_stats_keep_stderr(void)
 	own_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_FD);
 	if (own_fd < 0)
 		own_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, LOW_FD);
+	no_stderr = own_fd < 0 && errno == EBADF;
 	if (own_fd >= 0 && fstat(own_fd, &own_stat))
 		own_fd = -1;
 	errno = saved;
@@ -169,7 +172,7 @@ static bool own_fd_is_ours(void)
 
 __attribute__((destructor)) static void stats_at_exit(void)
 {
-	if (!kspan_stats_exit || !port_load_acquire(&kspan_heap0.ready))
+	if (!kspan_stats_exit || no_stderr || !port_load_acquire(&kspan_heap0.ready))
 		return;
 	if (own_fd_is_ours())
 		port_report_fd = own_fd;
