@@ -549,10 +549,19 @@ size_t debug_size(struct kspan_heap *heap, struct kspan_span *span, const void *
 
 /* An object comes back */
 
+/* The freer's stack, if stacks are kept. No lock is held. */
+static u32 debug_free_stack(struct kspan_heap *heap)
+{
+	return port_load(&heap->debug.flags) & KSPAN_DEBUG_STACKS ?
+	       port_stack_save(GFP_NOWAIT | __GFP_NOWARN) : 0;
+}
+
 /* The object is the freer's now. Was its red zone known, and is it whole? */
 static void debug_take_back(struct kspan_heap *heap, struct kspan_span *span, void *obj,
-			    struct kspan_record *record, bool known, uintptr_t caller)
+			    bool known, uintptr_t caller, u32 stack)
 {
+	struct kspan_record *record = record_of(span, obj);
+
 	if (known && record->marks & MARK_REDZONE)
 		debug_compare(heap, span, obj, record_size(span, record),
 			      span_object_bytes(span), REDZONE_BYTE, caller);
@@ -563,8 +572,7 @@ static void debug_take_back(struct kspan_heap *heap, struct kspan_span *span, vo
 	}
 	record->marks = 0;
 	record->free_site = caller;
-	record->free_stack = port_load(&heap->debug.flags) & KSPAN_DEBUG_STACKS ?
-			     port_stack_save(GFP_NOWAIT | __GFP_NOWARN) : 0;
+	record->free_stack = stack;
 }
 
 /* What is written over a freed object. */
@@ -589,12 +597,31 @@ static void debug_fill_freed(struct kspan_heap *heap, struct kspan_span *span, v
 }
 
 /*
- * Take the object from its user, of two that free it at once from one: returns
- * -1, in *@mine its record, which says so, or NULL, and in *@known whether that was of
- * this generation; or the misuse. (A record that comes later does not say so.)
+ * The free of an object that went out before the heap was checked, or without a record.
+ * Somebody else who frees it may be at work, of whom no record tells: the span's bitmap
+ * decides between the two. So it is not held back, and not touched without the lock.
+ */
+static void debug_free_unknown(struct kspan_heap *heap, struct kspan_span *span, void *obj,
+			       uintptr_t caller, u32 stack)
+{
+	struct kspan_record *record = record_of(span, obj);
+
+	port_assert_held(&span->central->lock);
+	if (record) {
+		port_store(&record->gen, port_load(&heap->debug.gen));
+		debug_take_back(heap, span, obj, false, caller, stack);
+	}
+	debug_fill_freed(heap, span, obj);
+	debug_let_go(span, obj);
+}
+
+/*
+ * Take the object from its user, of two that free it at once from one. Returns the
+ * misuse, or -1, and in *@known whether its record is the freer's now; it may go into
+ * its span if not.
  */
 static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *ptr,
-		       struct kspan_record **mine, bool *known)
+		       uintptr_t caller, u32 stack, bool *known)
 {
 	struct kspan_central *central = port_load_acquire(&span->central);
 	struct kspan_record *record;
@@ -617,12 +644,11 @@ static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *p
 	else if (span->free[idx / 64] >> (idx % 64) & 1 || record_is(heap, record, RECORD_HELD) ||
 		 record_is(heap, record, RECORD_FREED))	/* on its way to its span */
 		misuse = KSPAN_DOUBLE_FREE;
-	if (misuse < 0 && record) {
-		*known = record_is(heap, record, RECORD_LIVE);
-		port_store(&record->gen, port_load(&heap->debug.gen));
+	*known = misuse < 0 && record_is(heap, record, RECORD_LIVE);
+	if (*known)
 		port_store(&record->state, RECORD_HELD);
-		*mine = record;
-	}
+	else if (misuse < 0)
+		debug_free_unknown(heap, span, ptr, caller, stack);
 	port_unlock(&central->lock, flags);
 	return misuse;
 }
@@ -640,22 +666,22 @@ static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *p
  */
 bool debug_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uintptr_t caller)
 {
-	struct kspan_record *record = NULL;
+	u32 stack = debug_free_stack(heap);
 	bool known = false;
 	int misuse;
 
 	if (!port_load(&span->records))
 		span_add_records(heap, span, GFP_NOWAIT);
-	misuse = debug_claim(heap, span, ptr, &record, &known);
+	misuse = debug_claim(heap, span, ptr, caller, stack, &known);
 	if (misuse >= 0) {
 		heap_misuse(heap, misuse, ptr, caller);
 		return false;
 	}
-	if (record)
-		debug_take_back(heap, span, ptr, record, known, caller);
+	if (!known)
+		return true;
+	debug_take_back(heap, span, ptr, true, caller, stack);
 	debug_fill_freed(heap, span, ptr);
-	/* without its record nobody would know that it is in quarantine */
-	if (record && quarantine_add(heap, ptr, span->size))
+	if (quarantine_add(heap, ptr, span->size))
 		return false;
 	debug_let_go(span, ptr);
 	return true;
@@ -676,8 +702,8 @@ void debug_free_large(struct kspan_heap *heap, struct kspan_span *span, uintptr_
 	struct kspan_record *record = record_of(span, obj);
 
 	if (record)
-		debug_take_back(heap, span, obj, record, record_is(heap, record, RECORD_LIVE),
-				caller);
+		debug_take_back(heap, span, obj, record_is(heap, record, RECORD_LIVE), caller,
+				debug_free_stack(heap));
 	debug_fill_freed(heap, span, obj);
 }
 

@@ -106,7 +106,7 @@ static void stats_pages(struct kspan_heap *heap, struct kspan_stats *stats)
 	stats->live_bytes += stats->large_bytes;
 }
 
-/* What is in quarantine was taken back, whatever its class says. */
+/* What is in quarantine was taken back, whatever its class said, maybe a moment ago. */
 static void stats_quarantine(struct kspan_heap *heap, struct kspan_stats *stats)
 {
 	struct kspan_quarantine *q = &heap->debug.quarantine;
@@ -114,7 +114,7 @@ static void stats_quarantine(struct kspan_heap *heap, struct kspan_stats *stats)
 
 	stats->nquarantine = q->n;
 	stats->nfree += q->n;
-	stats->live_bytes -= q->nbytes;
+	stats->live_bytes -= stats->live_bytes < q->nbytes ? stats->live_bytes : q->nbytes;
 	port_unlock(&q->lock, flags);
 }
 
