@@ -149,17 +149,15 @@ static bool model_option(struct settings *set, char *option)
 	return false;
 }
 
-/* Whether the options are right; a comma may end them but not begin one. */
+/* Whether the options are right: none, or as many as there are commas and one more. */
 static bool model_parse(struct settings *set)
 {
 	char copy[sizeof(text)], *rest = copy, *option;
 
 	strcpy(copy, text);
-	while (rest && *rest) {
-		option = strsep(&rest, ",");
+	while (*text && (option = strsep(&rest, ",")))
 		if (!model_option(set, option))
 			return false;
-	}
 	return !set->limit_hard || set->limit_soft <= set->limit_hard;
 }
 
