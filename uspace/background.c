@@ -24,6 +24,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/single_threaded.h>
 #include <time.h>
 #include "port.h"
@@ -104,9 +105,7 @@ static void *background_main(void *arg)
  * function of a hundred bytes. Hidden, so that it is found there alone.
  */
 #pragma weak _dl_deallocate_tls
-#pragma weak __tls_get_addr
 void _dl_deallocate_tls(void *tcb, bool all) KSPAN_HIDDEN;
-void *__tls_get_addr(void *index);
 
 #define DEALLOCATE_BYTES	512
 
@@ -116,26 +115,29 @@ __thread u32 port_nquiet;
 /* What every stack of the process has room for besides, at its top; 0: not known yet. */
 static size_t tls_bytes;
 
-/* The part of an object that __tls_get_addr() is in is the loader's code. */
-static void find_loader(const struct dl_phdr_info *info, u32 i)
+/* By its name, which all of the C library's ports begin so; it may be run as a program. */
+static bool is_loader(const char *path)
 {
-	uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-	size_t nbytes = info->dlpi_phdr[i].p_memsz;
+	const char *name = strrchr(path, '/');
 
-	if (info->dlpi_phdr[i].p_type == PT_LOAD && !_dl_deallocate_tls &&
-	    (uintptr_t)__tls_get_addr - start < nbytes)
-		port_loader = (struct port_code){ start, nbytes };
+	return name && !strncmp(name, "/ld-linux", 9);
 }
 
 static int look_at_object(struct dl_phdr_info *info, size_t len, void *sum)
 {
+	bool loader = is_loader(info->dlpi_name);
 	u32 i;
 
 	(void)len;
 	for (i = 0; i < info->dlpi_phnum; i++) {
-		find_loader(info, i);
-		if (info->dlpi_phdr[i].p_type == PT_TLS)
-			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+		uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+		size_t nbytes = info->dlpi_phdr[i].p_memsz;
+		u32 type = info->dlpi_phdr[i].p_type;
+
+		if (type == PT_TLS)
+			*(size_t *)sum += nbytes + info->dlpi_phdr[i].p_align;
+		else if (loader && type == PT_LOAD && info->dlpi_phdr[i].p_flags & PF_X)
+			port_loader = (struct port_code){ start, nbytes };
 	}
 	return 0;
 }
