@@ -8,4 +8,8 @@
 /* test_nmi.c */
 int nmi_storm(unsigned int ms);
 
+/* test_replay.c */
+void replay_start(void);
+void replay_stop(void);
+
 #endif /* TEST_KMOD_H */

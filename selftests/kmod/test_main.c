@@ -791,6 +791,25 @@ static void __init selftest(void)
 	run_tests(kernel_tests, ARRAY_SIZE(kernel_tests));
 }
 
-KSTM_MODULE_LOADERS(kspan_test);
+static int __init kspan_test_init(void)
+{
+	int err;
+
+	add_taint(TAINT_TEST, LOCKDEP_STILL_OK);
+	replay_start();
+	selftest();
+	err = kstm_report(total_tests, failed_tests, skipped_tests);
+	if (err)
+		replay_stop();
+	return err;
+}
+module_init(kspan_test_init);
+
+static void __exit kspan_test_exit(void)
+{
+	replay_stop();
+}
+module_exit(kspan_test_exit);
+
 MODULE_DESCRIPTION("Tests of kspan in a kernel");
 MODULE_LICENSE("Dual MIT/GPL");

@@ -8,14 +8,16 @@
  * selftests/sim/sched.c.
  *
  *	echo N >/sys/module/kspan_test/parameters/replay_rounds
- *	cat FILE.sim >/sys/module/kspan_test/parameters/replay
+ *	cat FILE.sim >/sys/kernel/debug/kspan_test/replay
  *
- * The write fails when a round does.
+ * The write fails when a round does. It is none to a parameter, with whose locks held
+ * those of kspan.ko could not be written.
  */
 #define pr_fmt(fmt) "kspan_test: replay: " fmt
 
 #include <linux/cpu.h>
 #include <linux/completion.h>
+#include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/moduleparam.h>
@@ -28,6 +30,7 @@
 
 #include <kspan.h>
 #include "../sim/script.h"
+#include "test_kmod.h"
 
 #define EDGE		4096u	/* bytes that are checked at each end of an object */
 #define CTOR_TAG	0x5afe0b1ec7000001ull
@@ -957,26 +960,40 @@ static int run_script(void)
 	return atomic_read(&rp->nops) || !replay_rounds ? 0 : -EINVAL;
 }
 
-static int replay_set(const char *val, const struct kernel_param *kp)
+static ssize_t replay_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
-	char *text = kstrdup(val, GFP_KERNEL);
+	char *text = memdup_user_nul(buf, len);
 	int err = -ENOMEM;
 
+	if (IS_ERR(text))
+		return PTR_ERR(text);
 	mutex_lock(&replay_lock);
 	rp = kvzalloc(sizeof(*rp), GFP_KERNEL);
-	if (text && rp) {
-		err = parse_text(text);
-		if (!err)
-			err = run_script();
-	}
+	if (rp)
+		err = parse_text(text) ?: run_script();
 	kvfree(rp);
 	rp = NULL;
 	mutex_unlock(&replay_lock);
 	kfree(text);
-	return err;
+	return err ?: len;
 }
 
-static const struct kernel_param_ops replay_ops = { .set = replay_set };
+static const struct file_operations replay_fops = {
+	.owner	= THIS_MODULE,
+	.open	= simple_open,
+	.write	= replay_write,
+};
 
-module_param_cb(replay, &replay_ops, NULL, 0200);
-MODULE_PARM_DESC(replay, "run this script of the simulator (its text, written to sysfs)");
+static struct dentry *replay_dir;
+
+void __init replay_start(void)
+{
+	replay_dir = debugfs_create_dir("kspan_test", NULL);
+	/* run this script of the simulator: its text, written at once */
+	debugfs_create_file("replay", 0200, replay_dir, NULL, &replay_fops);
+}
+
+void replay_stop(void)
+{
+	debugfs_remove(replay_dir);
+}

@@ -7,18 +7,18 @@
 # task in a thread bound to a CPU, those of each interrupt in an interrupt.
 
 . ./guest-lib.sh
-params=/sys/module/kspan_test/parameters
+replay=/sys/kernel/debug/kspan_test/replay
 scripts=$(ls /sim/*.sim)
 plan $((6 + $(echo "$scripts" | wc -l)))
 
 check "kspan.ko loads" insmod /modules/kspan.ko
 check "kspan_test.ko loads, to run no test" insmod /modules/kspan_test.ko idle=1
 for script in $scripts; do
-	check "$(basename $script) on real CPUs" sh -c "cat $script >$params/replay"
+	check "$(basename $script) on real CPUs" sh -c "cat $script >$replay"
 done
-check_fails "a script that is none is refused" sh -c "echo 'task 0: nonsense' >$params/replay"
+check_fails "a script that is none is refused" sh -c "echo 'task 0: nonsense' >$replay"
 check_fails "so is one with an operation that there is not" \
-	sh -c "printf 'task 0:\\n nonsense\\n' >$params/replay"
+	sh -c "printf 'task 0:\\n nonsense\\n' >$replay"
 dmesg | sed -n 's/.*kspan_test: replay: /# /p'
 check "the heap is sound" grep -qx ok /sys/kernel/debug/kspan/verify
 rmmod kspan_test
