@@ -136,12 +136,13 @@ size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle wh
  */
 void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages)
 {
+	struct kspan_node *node = heap_node(heap, nodeid);
 	size_t over;
 
 	/* where addresses would go with the memory they are worth more */
-	if (!heap->config.source->release)
+	if (!node || !heap->config.source->release)
 		return;
-	over = pages_over_peak(&heap_node(heap, nodeid)->pages);
+	over = pages_over_peak(&node->pages);
 	if (over)
 		heap_release_node(heap, nodeid, KSPAN_IDLE_DIRTY, over < npages ? over : npages);
 }
