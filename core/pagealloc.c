@@ -21,21 +21,20 @@
 
 /* Bit maps of KSPAN_ARENA_PAGES bits. */
 
-/* First bit at or after @pos whose value is @value; NO_PAGE if none. */
-static u32 map_next(const u64 *map, u32 pos, bool value)
+/* First bit at or after @pos that is zero; NO_PAGE if none is. */
+static u32 map_next_zero(const u64 *map, u32 pos)
 {
-	u64 invert = value ? 0 : ~0ull;
 	u32 word;
 	u64 bits;
 
 	if (pos >= KSPAN_ARENA_PAGES)
 		return NO_PAGE;
 	word = pos / 64;
-	bits = (map[word] ^ invert) & (~0ull << (pos % 64));
+	bits = ~map[word] & (~0ull << (pos % 64));
 	while (!bits) {
 		if (++word == KSPAN_ARENA_WORDS)
 			return NO_PAGE;
-		bits = map[word] ^ invert;
+		bits = ~map[word];
 	}
 	return word * 64 + port_ctz64(bits);
 }
@@ -396,7 +395,7 @@ static void arena_add_free(struct kspan_pages *pages, struct kspan_arena *arena,
 	}
 	port_store(&pages->nfree, pages->nfree + npages);
 	lo = map_run_start(arena->free, first);
-	hi = map_next(arena->free, first + npages, false);
+	hi = map_next_zero(arena->free, first + npages);
 	pages_raise(pages, arena, hi - lo);
 }
 
@@ -433,7 +432,7 @@ bool pages_extend(struct kspan_pages *pages, struct kspan_arena *arena, u32 firs
 		  u32 npages, bool *needzero)
 {
 	if (first + npages > KSPAN_ARENA_PAGES ||
-	    map_next(arena->free, first, false) < first + npages)
+	    map_next_zero(arena->free, first) < first + npages)
 		return false;
 	arena_take(pages, arena, first, npages, needzero);
 	return true;
