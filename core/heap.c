@@ -136,7 +136,6 @@ void heap_sum_pages(struct kspan_heap *heap, struct kspan_page_counts *sum)
 	heap_for_each_node(heap, node, i) {
 		sum->nfree += node->pages.nfree;
 		sum->nreleased += node->pages.nreleased;
-		sum->ndirty += node->pages.ndirty;
 		sum->ninuse += node->pages.ninuse;
 		sum->nspare += port_load(&node->spare_pages);
 		sum->nmoving += node->pages.nmoving;

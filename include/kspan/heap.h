@@ -256,7 +256,7 @@ struct kspan_pages {
 struct kspan_page_counts {
 	size_t nfree;
 	size_t nreleased;
-	size_t ndirty;
+	size_t ndirty;		/* counted by verify.c alone */
 	size_t ninuse;
 	size_t nspare;
 	size_t nmoving;
