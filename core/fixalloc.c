@@ -190,7 +190,7 @@ static bool chunk_has(const struct kspan_fix *fix, const struct kspan_fix_chunk 
 	return obj >= chunk->first && obj < chunk_end(fix, chunk);
 }
 
-/* The chunk that @obj lies in; of most it is @last, the one of the object before. */
+/* The chunk that @obj lies in: there is one; mostly @last, that of the object before. */
 static struct kspan_fix_chunk *chunk_of(const struct kspan_fix *fix,
 					struct kspan_fix_chunk *chunks,
 					struct kspan_fix_chunk *last, const char *obj)
@@ -199,7 +199,7 @@ static struct kspan_fix_chunk *chunk_of(const struct kspan_fix *fix,
 
 	if (chunk_has(fix, last, obj))
 		return last;
-	while (chunk && !chunk_has(fix, chunk, obj))
+	while (!chunk_has(fix, chunk, obj))
 		chunk = chunk->next;
 	return chunk;
 }
