@@ -39,12 +39,13 @@ TEST_F(heap, a_large_user_asks_seldom)
 TEST_F(heap, many_arenas)
 {
 	static void *objs[400];
+	const size_t nbytes = MIB / 16;	/* written: the whole would be 600 MiB */
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(objs); i++) {
 		objs[i] = get(heap, MIB);
 		ASSERT_NE(NULL, objs[i]);
-		pattern_write(objs[i], MIB, i);
+		pattern_write(objs[i], nbytes, i);
 	}
 	ASSERT_GT(heap->node0.pages.n, 65);
 	ASSERT_EQ(0, heap_verify(heap));
@@ -53,10 +54,11 @@ TEST_F(heap, many_arenas)
 	ASSERT_EQ(0, heap_verify(heap));
 	for (i = 0; i < ARRAY_SIZE(objs); i += 2) {
 		objs[i] = get(heap, MIB);
-		pattern_write(objs[i], MIB, i);
+		ASSERT_NE(NULL, objs[i]);
+		pattern_write(objs[i], nbytes, i);
 	}
 	for (i = 0; i < ARRAY_SIZE(objs); i++) {
-		ASSERT_TRUE(pattern_holds(objs[i], MIB, MIB, i));
+		ASSERT_TRUE(pattern_holds(objs[i], nbytes, nbytes, i));
 		put(heap, objs[i]);
 	}
 }
