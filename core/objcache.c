@@ -345,16 +345,20 @@ bool objcache_info(struct kspan_heap *heap, u32 nth, struct kspan_cache_info *in
 void objcache_stats(struct kspan_heap *heap, struct kspan_stats *stats)
 {
 	struct kspan_cache_info info;
-	u32 i;
+	struct kspan_cache *cache;
 
+	/* one that ends meanwhile counts once */
+	port_mutex_lock(&heap->caches_lock);
 	stats->cache_nmalloc = port_load(&heap->cache_nmalloc);
 	stats->cache_nfree = port_load(&heap->cache_nfree);
-	for (i = 0; objcache_info(heap, i, &info); i++) {
+	port_list_for_each_entry(cache, &heap->caches, node) {
+		cache_count(cache, &info);
 		stats->cache_nmalloc += info.nmalloc;
 		stats->cache_nfree += info.nfree;
 		stats->live_bytes += info.nlive * info.size;
 		stats->cached_bytes += info.ncached * info.size;
 	}
+	port_mutex_unlock(&heap->caches_lock);
 }
 
 /* As cache_drain_idle(), for all object caches. */
