@@ -139,6 +139,19 @@ static struct kspan_record *record_of(const struct kspan_span *span, const void 
 	return idx < span->nobjs ? &records[idx] : NULL;
 }
 
+/*
+ * The generation of what is noted now; 0 if the heap has ceased to be checked since the
+ * caller looked. Loaded before it is seen that the heap is checked, so it is never that of
+ * a time to come, before which the object may go out again and nobody notes it.
+ */
+static u16 debug_gen(const struct kspan_heap *heap)
+{
+	/* pairs with the release in debug_next_gen() */
+	u16 gen = port_load_acquire(&heap->debug.gen);
+
+	return heap_checked(heap) ? gen : 0;
+}
+
 static bool record_is(const struct kspan_heap *heap, const struct kspan_record *record,
 		      enum record_state state)
 {
@@ -505,7 +518,7 @@ void *debug_alloc(struct kspan_heap *heap, void *obj, size_t size, gfp_t gfp, ui
 	record = record_of(span, obj);
 	if (!record)
 		return obj;
-	port_store(&record->gen, port_load(&heap->debug.gen));
+	port_store(&record->gen, debug_gen(heap));
 	record->marks = 0;
 	record->alloc_site = caller;
 	record->free_site = 0;
@@ -527,7 +540,7 @@ void debug_note(struct kspan_heap *heap, void *obj, size_t size, uintptr_t calle
 
 	if (!record)
 		return;
-	port_store(&record->gen, port_load(&heap->debug.gen));
+	port_store(&record->gen, debug_gen(heap));
 	record->marks = 0;
 	record->size = size;
 	record->alloc_stack = 0;
@@ -608,7 +621,7 @@ static void debug_free_unknown(struct kspan_heap *heap, struct kspan_span *span,
 
 	port_assert_held(&span->central->lock);
 	if (record) {
-		port_store(&record->gen, port_load(&heap->debug.gen));
+		port_store(&record->gen, debug_gen(heap));
 		debug_take_back(heap, span, obj, false, caller, stack);
 	}
 	debug_fill_freed(heap, span, obj);
@@ -739,18 +752,25 @@ void debug_slots_off(struct kspan_heap *heap, struct kspan_slotset *ss, bool off
 		cache_drain(heap, ss);
 }
 
+/* What was noted so far is of another time. */
+static void debug_next_gen(struct kspan_heap *heap)
+{
+	/* pairs with the load in debug_gen() */
+	port_store_release(&heap->debug.gen, heap->debug.gen + 1);
+}
+
 static void debug_start(struct kspan_heap *heap)
 {
 	port_set_checked(true);
 	debug_slots_off(heap, &heap->slots, true);
 	objcache_slots_off(heap, true);
-	port_store(&heap->debug.gen, heap->debug.gen + 1);
+	debug_next_gen(heap);
 }
 
 static void debug_stop(struct kspan_heap *heap)
 {
 	debug_flush(heap);
-	port_store(&heap->debug.gen, heap->debug.gen + 1);
+	debug_next_gen(heap);
 	objcache_slots_off(heap, false);
 	debug_slots_off(heap, &heap->slots, false);
 	port_set_checked(false);
