@@ -245,10 +245,12 @@ void debug_rename(struct kspan_span *span, const void *ptr, uintptr_t site)
 	record->alloc_stack = 0;
 }
 
-/* Whether the object, which is not free in its span, is in quarantine. */
+/* Whether the object, which is not free in its span, is in quarantine or leaves it. */
 bool debug_is_held(struct kspan_heap *heap, struct kspan_span *span, const void *ptr)
 {
-	return record_is(heap, record_of(span, ptr), RECORD_HELD);
+	struct kspan_record *record = record_of(span, ptr);
+
+	return record_is(heap, record, RECORD_HELD) || record_is(heap, record, RECORD_FREED);
 }
 
 static PORT_UNCHECKED size_t first_other(const u8 *p, size_t n, u8 byte)
@@ -654,8 +656,7 @@ static int debug_claim(struct kspan_heap *heap, struct kspan_span *span, void *p
 	record = record_of(span, ptr);
 	if (!exact || idx >= span->nobjs)
 		misuse = KSPAN_INTERIOR_FREE;
-	else if (span->free[idx / 64] >> (idx % 64) & 1 || record_is(heap, record, RECORD_HELD) ||
-		 record_is(heap, record, RECORD_FREED))	/* on its way to its span */
+	else if (span->free[idx / 64] >> (idx % 64) & 1 || debug_is_held(heap, span, ptr))
 		misuse = KSPAN_DOUBLE_FREE;
 	*known = misuse < 0 && record_is(heap, record, RECORD_LIVE);
 	if (*known)

@@ -731,7 +731,7 @@ static void run_whole(const struct sim_op *op)
 	case OP_limit:
 		do_limit(op->arg);
 		break;
-	default:	/* of the simulated world: wild, twice, debug, offline, online */
+	default:	/* of the simulated world: wild, twice, debug, leaks, offline, online */
 		break;
 	}
 }

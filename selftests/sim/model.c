@@ -99,6 +99,11 @@ static u32 ntwice;	/* frees that were not the first of their object */
 static u32 nswitching;	/* contexts that switch debug facilities */
 static bool switched;	/* somebody did */
 static bool limit_late;	/* a limit came when there may have been more in use */
+static u32 nmoving;	/* operations at work that are not OP_QUIET */
+static u32 nmoves;	/* those that began */
+static bool put_off;	/* a free may have been, in kspan_free_nolock() */
+static bool counting;	/* somebody reads the statistics */
+static u64 cache_nmalloc;	/* of object caches, by the last that were read */
 
 void model_reset(void)
 {
@@ -115,6 +120,9 @@ void model_reset(void)
 	wild_by = -1;
 	switched = false;
 	limit_late = false;
+	nmoving = nmoves = 0;
+	put_off = counting = false;
+	cache_nmalloc = 0;
 }
 
 /* Whether what is freed just now need not be an object. */
@@ -1070,11 +1078,64 @@ static void op_verify(struct sim_ctx *ctx, const u32 *arg)
 		sim_fail("the verifier finds %d violations", n);
 }
 
+/* A cache that comes or goes meanwhile takes the counts of no other with it. */
 static void op_stats(struct sim_ctx *ctx, const u32 *arg)
 {
 	static struct kspan_stats stats;
 
+	if (counting)
+		return;
+	counting = true;
 	kspan_get_stats(&stats);
+	if (stats.cache_nmalloc < cache_nmalloc)
+		sim_fail("%llu objects of caches were allocated, and now %llu",
+			 (unsigned long long)cache_nmalloc,
+			 (unsigned long long)stats.cache_nmalloc);
+	cache_nmalloc = stats.cache_nmalloc;
+	counting = false;
+}
+
+/* What the list of leaks must have: tiny objects by their blocks. */
+static u64 count_out(void)
+{
+	u64 n = 0;
+	u32 i, k;
+
+	for (i = 0; i < SIM_NR_CELLS; i++) {
+		const uintptr_t block = (uintptr_t)cells[i].p & ~(uintptr_t)15;
+
+		if (!cells[i].p || guard_offset(cells[i].p))
+			continue;
+		for (k = 0; k < i && is_tiny(cells[i].p); k++)
+			if (((uintptr_t)cells[k].p & ~(uintptr_t)15) == block)
+				break;
+		n += !is_tiny(cells[i].p) || k == i;
+	}
+	return n;
+}
+
+/* No free is on its way of which the cells do not tell. */
+static bool all_back(void)
+{
+	u32 i;
+
+	for (i = 0; i < SIM_NR_RESERVES; i++)
+		if (reserves[i].reserve)
+			return false;
+	return rcu_unused() && !put_off;
+}
+
+/* Of a checked heap the list is exact while no object comes or goes, whatever else goes on. */
+static void op_leaks(struct sim_ctx *ctx, const u32 *arg)
+{
+	const u32 moves = nmoves, gen = kspan_heap0.debug.gen;
+	const bool exact = !nmoving && heap_checked(&kspan_heap0) && all_back();
+	const u64 n = count_out(), found = heap_leaks(&kspan_heap0, false);
+
+	if (exact && moves == nmoves && heap_checked(&kspan_heap0) &&
+	    kspan_heap0.debug.gen == gen && found != n)
+		sim_fail("%llu objects are out, %llu would be listed", (unsigned long long)n,
+			 (unsigned long long)found);
 }
 
 static void op_offline(struct sim_ctx *ctx, const u32 *arg)
@@ -1123,7 +1184,14 @@ void model_run_op(struct sim_ctx *ctx, const struct sim_op *op)
 	if (!(flags & OP_ANYWHERE) && ctx->id == SIM_CTX_NMI)
 		return;
 	sim_note(op->kind);
+	put_off |= op->kind == OP_nfree || op->kind == OP_twice;
+	if (!(flags & OP_QUIET)) {
+		nmoves++;
+		nmoving++;
+	}
 	run_op[op->kind](ctx, op->arg);
+	if (!(flags & OP_QUIET))
+		nmoving--;
 }
 
 /* Quiescence */
@@ -1350,28 +1418,15 @@ static void check_port(void)
 		sim_fail("%u pages must be charged, %u are", ncharged, source_ncharged());
 }
 
-/*
- * What the list of leaks must have: tiny objects by their blocks. Slots must be empty for
- * it, which half of the runs go on without.
- */
+/* Slots must be empty for the list of leaks, which half of the runs go on without. */
 static void check_leaks(void)
 {
-	u64 n = 0, found;
-	u32 i, k;
+	u64 n, found;
 
 	if (!(sim.script->seed & 1))
 		return;
 	kspan_release_memory();
-	for (i = 0; i < SIM_NR_CELLS; i++) {
-		const uintptr_t block = (uintptr_t)cells[i].p & ~(uintptr_t)15;
-
-		if (!cells[i].p || guard_offset(cells[i].p))
-			continue;
-		for (k = 0; k < i && is_tiny(cells[i].p); k++)
-			if (((uintptr_t)cells[k].p & ~(uintptr_t)15) == block)
-				break;
-		n += !is_tiny(cells[i].p) || k == i;
-	}
+	n = count_out();
 	found = heap_leaks(&kspan_heap0, true);
 	if (found != n)
 		sim_fail("%llu objects are out, %llu are listed", (unsigned long long)n,

@@ -223,7 +223,7 @@ static void gen_heap(struct sim_op *op, struct sim_rng *rng, const struct flavou
 		set_op(op, "debug", pick_debug(rng), 0, 0);
 		return;
 	}
-	switch (rng_below(rng, 10)) {
+	switch (rng_below(rng, 11)) {
 	case 0:
 		set_op(op, "verify", 0, 0, 0);
 		break;
@@ -242,6 +242,9 @@ static void gen_heap(struct sim_op *op, struct sim_rng *rng, const struct flavou
 		break;
 	case 6:
 		set_op(op, "barrier", 0, 0, 0);
+		break;
+	case 7:
+		set_op(op, "leaks", 0, 0, 0);
 		break;
 	default:
 		set_op(op, "scavenge", 0, 0, 0);

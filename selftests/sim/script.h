@@ -51,6 +51,7 @@ extern const char *const sim_cfg_name[NR_CFG];
 
 #define OP_SLEEPS	1u
 #define OP_ANYWHERE	2u	/* in NMIs too */
+#define OP_QUIET	4u	/* no object goes to a user or comes from one */
 
 /* The operations: name, how many arguments, OP_* */
 #define SIM_OPS(OP)							\
@@ -82,14 +83,15 @@ extern const char *const sim_cfg_name[NR_CFG];
 	OP(rfill, 2, 0)			/* reserve, objects */		\
 	OP(ralloc, 3, OP_ANYWHERE)	/* reserve, cell, 1: zeroed */	\
 	OP(rend, 1, 0)			/* reserve */			\
-	OP(debug, 1, OP_SLEEPS)		/* enum kspan_debug_flag; 0: off */ \
-	OP(release, 0, OP_SLEEPS)					\
-	OP(scavenge, 0, OP_SLEEPS)					\
-	OP(verify, 0, OP_SLEEPS)					\
-	OP(stats, 0, OP_SLEEPS)						\
-	OP(offline, 1, OP_SLEEPS)	/* cpu */			\
-	OP(online, 1, OP_SLEEPS)	/* cpu */			\
-	OP(limit, 2, 0)			/* soft, hard: KiB */
+	OP(debug, 1, OP_SLEEPS | OP_QUIET)	/* enum kspan_debug_flag; 0: off */ \
+	OP(release, 0, OP_SLEEPS | OP_QUIET)				\
+	OP(scavenge, 0, OP_SLEEPS | OP_QUIET)				\
+	OP(verify, 0, OP_SLEEPS | OP_QUIET)				\
+	OP(stats, 0, OP_SLEEPS | OP_QUIET)				\
+	OP(leaks, 0, OP_SLEEPS | OP_QUIET)				\
+	OP(offline, 1, OP_SLEEPS | OP_QUIET)	/* cpu */ \
+	OP(online, 1, OP_SLEEPS | OP_QUIET)	/* cpu */ \
+	OP(limit, 2, OP_QUIET)		/* soft, hard: KiB */
 
 #define SIM_OP_KIND(name, nargs, flags)	OP_##name,
 enum sim_op_kind { SIM_OPS(SIM_OP_KIND) NR_SIM_OPS };
