@@ -35,12 +35,25 @@ show_failures()
 		}' "$1" | head -n 120
 }
 
-for stage in $stages; do
-	log=$out/${stage#check-}.tap
-	begin=$SECONDS
-	printf '%-18s ' "$stage"
-	make -s "$stage" >"$log" 2>"$log.err" </dev/null
-	status=$?
+log_of() { echo "$out/${1#check-}.tap"; }
+end_of() { echo "$(log_of "$1").end"; }
+
+# Leave a stage's log, and in another file how it ended.
+run_stage()
+{
+	local log begin=$SECONDS
+
+	log=$(log_of "$1")
+	make -s "$1" >"$log" 2>"$log.err" </dev/null
+	echo $? $((SECONDS - begin)) >"$(end_of "$1")"
+}
+
+report_stage()
+{
+	local log counts p f s status=1 seconds=0
+
+	log=$(log_of "$1")
+	read -r status seconds <"$(end_of "$1")"
 	counts=$(scripts/tap-summary "$log" 2>>"$log.err")
 	read -r p f s <<<"${counts:-0 1 0}"
 	# A stage that failed as a whole has a failure even if no test had.
@@ -48,8 +61,8 @@ for stage in $stages; do
 	# Nothing ran: that is no pass.
 	[ $((p + f + s)) -gt 0 ] || f=1
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	printf '%4d passed, %d failed, %d skipped (%d s)\n' \
-		"$p" "$f" "$s" $((SECONDS - begin))
+	printf '%-20s %4d passed, %d failed, %d skipped (%d s)\n' \
+		"$1" "$p" "$f" "$s" "$seconds"
 	if [ "$f" -gt 0 ]; then
 		show_failures "$log"
 		tail -n 20 "$log.err" | sed 's/^/    /'
@@ -57,7 +70,43 @@ for stage in $stages; do
 	elif [ "$s" -gt 0 ]; then
 		grep -E '^(# )?ok.*# *SKIP' "$log" | sed 's/^/    /'
 	fi
+}
+
+# Wait until at most $1 stages run, and report those that ended, in their order.
+wait_stages()
+{
+	while [ "$(jobs -rp | wc -l)" -gt "$1" ]; do
+		wait -n
+	done
+	while [ ${#running[@]} -gt 0 ] && { [ "$1" = 0 ] || [ -e "$(end_of "${running[0]}")" ]; }; do
+		report_stage "${running[0]}"
+		running=("${running[@]:1}")
+	done
+}
+
+# Stages in builds of their own go side by side, one for each CPU: most of their tests have
+# one thread. What they need of the system is there first.
+beside=" $(make -s check-beside) "
+cpus=$(nproc)
+running=()
+ready=
+for stage in $stages; do
+	case $beside in
+	*" $stage "*)
+		[ -n "$ready" ] || make -s build/setup-lib build/setup-tests build/ksrc >&2
+		ready=1
+		wait_stages $((cpus - 1))
+		rm -f "$(end_of "$stage")"
+		run_stage "$stage" &
+		running+=("$stage") ;;
+	*)
+		wait_stages 0
+		rm -f "$(end_of "$stage")"
+		run_stage "$stage"
+		report_stage "$stage" ;;
+	esac
 done
+wait_stages 0
 
 echo
 echo "make check took $((SECONDS - start)) s; logs are in $out/"
