@@ -22,6 +22,7 @@
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -244,14 +245,15 @@ void poison_alloc(const void *ptr);
 void poison_free(const void *ptr);
 
 /*
- * Of the parts for kmemleak and KASAN nothing is left in a kernel without them. Where
+ * Of the parts for kmemleak, KASAN and CONFIG_DEBUG_ATOMIC_SLEEP nothing is left in a kernel
+ * without them. Where
  * they are, what a wrong free says is looked at before they hear of it: kmemleak would
  * forget, and KASAN take for free, an object of somebody else's.
  */
 static __always_inline bool port_watch_alloc(void)
 {
-	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || port_poisons() ||
-	       tracepoint_enabled(kspan_alloc);
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP) ||
+	       port_poisons() || tracepoint_enabled(kspan_alloc);
 }
 
 static __always_inline bool port_watch_free(void)
@@ -263,6 +265,9 @@ static __always_inline bool port_watch_free(void)
 static __always_inline void port_obj_alloc(const void *p, size_t size, gfp_t gfp, bool noscan,
 					   uintptr_t caller)
 {
+	/* as SLUB: who must not sleep is told so even if the object was at hand */
+	if (IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
+		might_alloc(gfp);
 	if (tracepoint_enabled(kspan_alloc))
 		port_trace_alloc(caller, p, size, gfp, noscan);
 	if (port_poisons())

@@ -573,6 +573,39 @@ static int provoke_no_cpu_caches(void)
 	return 0;
 }
 
+/* What might sleep, where nobody may: the kernel's own, and an object that is at hand. */
+static noinline int provoke_sleep(void)
+{
+	preempt_disable();
+	might_sleep();
+	preempt_enable();
+	return 0;
+}
+
+static noinline int provoke_sleep_alloc(void)
+{
+	void *obj, *kept = kspan_alloc(40, GFP_KERNEL);
+
+	kspan_free(kept);
+	preempt_disable();
+	obj = kspan_alloc(40, GFP_KERNEL);
+	preempt_enable();
+	pr_info("it got %s\n", obj == kept ? "the object at hand" : "another object");
+	kspan_free(obj);
+	return 0;
+}
+
+static noinline int provoke_sleep_not(void)
+{
+	void *obj;
+
+	preempt_disable();
+	obj = kspan_alloc(40, GFP_ATOMIC);
+	preempt_enable();
+	kspan_free(obj);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -594,6 +627,9 @@ static const struct {
 	{ "cache_leak", provoke_cache_leak },
 	{ "forget_caches", provoke_forget_caches },
 	{ "race", provoke_race },
+	{ "sleep", provoke_sleep },
+	{ "sleep_alloc", provoke_sleep_alloc },
+	{ "sleep_not", provoke_sleep_not },
 	{ "held", provoke_held },
 	{ "hidden", provoke_hidden },
 	{ "unhold", provoke_unhold },

@@ -9,7 +9,7 @@
 . ./guest-lib.sh
 debugfs=/sys/kernel/debug/kspan
 params=/sys/module/kspan/parameters
-plan 67
+plan 69
 
 # said TEXT: the log has it since the mark.
 said()
@@ -180,9 +180,24 @@ check "the tests pass while all goes on and off" test "$(cat /tmp/tested)" = 0
 check "it went on and off" test $n -ge 3
 check "the heap is sound" grep -qx ok $debugfs/verify
 
+# GFP_KERNEL where nobody may sleep, in kernels that look; one report a second.
+vm_allow 'Call Trace:'
+vm_allow 'BUG: sleeping function called from invalid context'
+slept() { said "BUG: sleeping function called from invalid context at ${1-}"; }
+provoke sleep
+if slept; then
+	sleep 2
+	provoke sleep_not
+	check_fails "GFP_ATOMIC may be used anywhere" slept
+	provoke sleep_alloc
+	check "GFP_KERNEL may not, even for an object at hand" slept ".*sched/mm.h"
+else
+	skip "this kernel does not look for who sleeps"
+	skip "this kernel does not look for who sleeps"
+fi
+
 # KASAN. From its first report on lockdep is off, as it is after an oops: what follows is
 # the last, and in a boot without other scripts.
-vm_allow 'Call Trace:'
 vm_allow 'lockdep is off'
 
 # kasan_sees DEED: reported once, where it was done, with the address that it names
