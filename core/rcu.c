@@ -220,6 +220,9 @@ void kspan_free_rcu(const void *ptr)
 /**
  * kspan_rcu_barrier - wait until what kspan_free_rcu() was given is freed
  *
+ * Where there was no memory for a batch, and others free objects of the same span so all
+ * the time, an object may wait on with theirs; its readers are done.
+ *
  * Context: process; sleeps.
  */
 void kspan_rcu_barrier(void)
