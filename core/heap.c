@@ -252,7 +252,8 @@ static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int nodeid
 		source->put(source, mem, got);
 		return false;
 	}
-	heap_keep_to_peak(heap, nodeid, bytes_to_pages(got));
+	/* which may be elsewhere than was asked for */
+	heap_keep_to_peak(heap, pagemap_arena(heap, (uintptr_t)mem)->nodeid, bytes_to_pages(got));
 	return true;
 }
 

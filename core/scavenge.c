@@ -124,7 +124,7 @@ size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle wh
 /**
  * heap_keep_to_peak - the heap has grown, and new memory will be touched
  * @heap: which
- * @nodeid: on which node
+ * @nodeid: on which node, where it has pages now
  * @npages: by how much
  *
  * Free pages that fit nothing keep their memory for an epoch or two, while the heap
@@ -136,13 +136,12 @@ size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle wh
  */
 void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages)
 {
-	struct kspan_node *node = heap_node(heap, nodeid);
 	size_t over;
 
 	/* where addresses would go with the memory they are worth more */
-	if (!node || !heap->config.source->release)
+	if (!heap->config.source->release)
 		return;
-	over = pages_over_peak(&node->pages);
+	over = pages_over_peak(&heap_node(heap, nodeid)->pages);
 	if (over)
 		heap_release_node(heap, nodeid, KSPAN_IDLE_DIRTY, over < npages ? over : npages);
 }

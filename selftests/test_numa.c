@@ -140,6 +140,32 @@ TEST_F(numa, a_full_node_borrows)
 		put(heap, objs[i]);
 }
 
+/* The heap grows on another node than was asked for, of which it knows nothing yet. */
+TEST_F(numa, a_full_node_that_is_not_met)
+{
+	static void *objs[600];
+	struct kspan_stats stats;
+	u32 i;
+
+	test.ts.node_full[1] = true;
+	for (i = 0; i < ARRAY_SIZE(objs); i++) {
+		objs[i] = get_on(60000, 0, 0);
+		pattern_write(objs[i], 60000, i);
+	}
+	for (i = 0; i < ARRAY_SIZE(objs); i += 2)
+		put(heap, objs[i]);
+	for (i = 0; i < ARRAY_SIZE(objs); i += 2) {
+		objs[i] = get_on(70000, 1, 0);
+		ASSERT_EQ(0, node_of(objs[i]));
+	}
+	ASSERT_EQ(NULL, heap_node(heap, 1));
+	/* the holes that lose their memory are beside the new objects */
+	heap_get_stats(heap, &stats);
+	ASSERT_EQ(variant->kernel, stats.nscavenged_bytes == 0);
+	for (i = 0; i < ARRAY_SIZE(objs); i++)
+		put(heap, objs[i]);
+}
+
 /* A node's memory is met before there is any for what the heap knows of the node. */
 TEST_F(numa, no_memory_for_a_node)
 {
