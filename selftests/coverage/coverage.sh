@@ -26,8 +26,16 @@ build()
 }
 
 # record NAME COMMAND...: its counters, whatever becomes of it; the tests' results
-# are other stages' business.
+# are other stages' business. As many at a time as there are CPUs.
 record()
+{
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+		wait -n
+	done
+	record_one "$@" &
+}
+
+record_one()
 {
 	local name=$1 raw=$out/raw/$1
 
@@ -51,9 +59,7 @@ run_tests()
 		[ -x "$test" ] && [ -f "$test" ] || continue
 		case $test in *.*) continue ;; esac
 		record "$(basename "$test")" "$test"
-		export GLIBC_TUNABLES=glibc.pthread.rseq=0
-		record "$(basename "$test")-norseq" "$test"
-		unset GLIBC_TUNABLES
+		record "$(basename "$test")-norseq" env GLIBC_TUNABLES=glibc.pthread.rseq=0 "$test"
 	done
 }
 
@@ -112,6 +118,7 @@ if [ "${1-}" != report ]; then
 	run_tests
 	run_sim
 	run_fuzz
+	wait
 fi
 programs()
 {
