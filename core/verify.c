@@ -99,16 +99,19 @@ static void unmark_cached(struct kspan_central *central, uintptr_t obj)
 	port_store(&span->free[idx / 64], span->free[idx / 64] & ~(1ull << (idx % 64)));
 }
 
-/* The @i-th place where @central's free objects wait: stacks, then its transfer cache. */
+/*
+ * The @i-th place where @central's free objects wait: its transfer cache, then stacks, of
+ * which more may be added at the end.
+ */
 static u64 *cached_at(struct kspan_central *central, struct kspan_slotset *ss, u32 i, u32 *count)
 {
 	struct kspan_slot *slot;
 
-	if (i == port_slotset_nr(ss)) {
+	if (!i) {
 		*count = central->ntransfer;
 		return (u64 *)central->transfer;
 	}
-	slot = port_slotset_slot(ss, i);
+	slot = port_slotset_slot(ss, i - 1);
 	*count = slot ? slot_count(ss, slot, central->stack) : 0;
 	return *count ? slot_entries(slot) + ss->base[central->stack] + 1 : NULL;
 }

@@ -734,6 +734,31 @@ TEST_F(slots, threads_leave_their_slots_to_the_next)
 	ASSERT_LE(port_slotset_nr(&set), nr + 2);
 }
 
+/* Who goes through the slots, frozen or not, meets each once whoever comes meanwhile. */
+TEST_F(slots, slots_keep_their_numbers)
+{
+	struct kspan_slot *before[64];
+	pthread_t thread[8];
+	u32 i, moved = 0, nr = port_slotset_nr(&set);
+
+	for (i = 0; i < nr && i < ARRAY_SIZE(before); i++)
+		before[i] = port_slotset_slot(&set, i);
+	port_slots_freeze(&set);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch, NULL));
+	for (i = 0; i < ARRAY_SIZE(thread) && port_slots_are_percpu(); i++)
+		pthread_join(thread[i], NULL);
+	/* those without rseq come, and wait at their end for the freezer */
+	while (!port_slots_are_percpu() && port_slotset_nr(&set) < nr + ARRAY_SIZE(thread))
+		sched_yield();
+	for (i = 0; i < nr && i < ARRAY_SIZE(before); i++)
+		moved += before[i] != port_slotset_slot(&set, i);
+	port_slots_thaw(&set);
+	for (i = 0; i < ARRAY_SIZE(thread) && !port_slots_are_percpu(); i++)
+		pthread_join(thread[i], NULL);
+	ASSERT_EQ(0, moved);
+}
+
 TEST(a_slotset_that_does_not_fit_is_refused)
 {
 	set_init();

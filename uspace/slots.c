@@ -607,7 +607,10 @@ void port_slotset_destroy(struct kspan_slotset *ss)
 	os->nthread = 0;
 }
 
-/* The stand-in is the last one: it holds no objects but has counters. */
+/*
+ * The stand-in is the first one: it holds no objects but has counters. Threads that come
+ * meanwhile, to a frozen slotset too, add theirs at the end.
+ */
 u32 port_slotset_nr(struct kspan_slotset *ss)
 {
 	return (port.rseq ? port.ncpu : port_load_acquire(&ss->os.nthread)) + 1;
@@ -615,11 +618,11 @@ u32 port_slotset_nr(struct kspan_slotset *ss)
 
 struct kspan_slot *port_slotset_slot(struct kspan_slotset *ss, u32 i)
 {
-	if (i + 1 == port_slotset_nr(ss) || !ss->os.standin)
+	if (!i || !ss->os.standin)
 		return ss->os.standin;
 	if (!port.rseq)
-		return port_load_acquire(&ss->os.thread_slot[i]);
-	return (struct kspan_slot *)(ss->os.slots + ((size_t)i << KSPAN_SLOT_SHIFT));
+		return port_load_acquire(&ss->os.thread_slot[i - 1]);
+	return (struct kspan_slot *)(ss->os.slots + ((size_t)(i - 1) << KSPAN_SLOT_SHIFT));
 }
 
 /* Freeze and thaw */
