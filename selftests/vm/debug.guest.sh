@@ -9,7 +9,7 @@
 . ./guest-lib.sh
 debugfs=/sys/kernel/debug/kspan
 params=/sys/module/kspan/parameters
-plan 69
+plan 70
 
 # said TEXT: the log has it since the mark.
 said()
@@ -182,7 +182,7 @@ check "the heap is sound" grep -qx ok $debugfs/verify
 
 # GFP_KERNEL where nobody may sleep, in kernels that look; one report a second.
 vm_allow 'Call Trace:'
-vm_allow 'BUG: sleeping function called from invalid context'
+vm_allow 'BUG: sleeping function called from invalid context at .*(provoke\.c|sched/mm\.h):[0-9]+$'
 slept() { said "BUG: sleeping function called from invalid context at ${1-}"; }
 provoke sleep
 if slept; then
@@ -191,7 +191,9 @@ if slept; then
 	check_fails "GFP_ATOMIC may be used anywhere" slept
 	provoke sleep_alloc
 	check "GFP_KERNEL may not, even for an object at hand" slept ".*sched/mm.h"
+	check "nobody else did" test "$(dmesg | grep -c '] BUG: sleeping function')" = 2
 else
+	skip "this kernel does not look for who sleeps"
 	skip "this kernel does not look for who sleeps"
 	skip "this kernel does not look for who sleeps"
 fi
