@@ -16,6 +16,7 @@ ln -s /proc/self/fd/1 /dev/stdout
 out=/dev/$(sed 's/.*kspan_out=\([^ ]*\).*/\1/' /proc/cmdline)
 stty -F "$out" raw -echo 2>/dev/null
 dmesg -n 8
+echo "kspan-vm-init" >/dev/kmsg
 
 run_plain()
 {

@@ -188,6 +188,7 @@ boot()
 	shift 4
 
 	if [ "$monitor" ]; then
+		rm -f "$work/monitor.in" "$work/monitor.out"
 		mkfifo "$work/monitor.in" "$work/monitor.out"
 		set -- "$@" -chardev "pipe,id=monitor,path=$work/monitor" -mon chardev=monitor
 	fi
@@ -232,7 +233,8 @@ fi
 # that another CPU has changed: a breakpoint that the kernel put there while it
 # switched a static key or a tracepoint is hit again, and again, long after it has
 # gone (seen at __schedule(), with QEMU 7.2). Scripts that switch such things while
-# all CPUs work say --turns.
+# all CPUs work say --turns. A kernel that dies of such a one before anything of ours
+# has run is booted once more, by turns.
 threads=multi
 [ -z "$turns" ] || threads=single
 
@@ -273,11 +275,22 @@ if [ "$numa" ]; then
 	done
 fi
 
+guest()
+{
+	: >"$log"
+	boot "$limit" "$work/root.cpio" "$log" "$append ${tap:+kspan_tap}" "${machine[@]}" -m "$mem"
+}
+
 make_guest "$work/root"
 make_initramfs "$work/root"
-: >"$log"
-boot "$limit" "$work/root.cpio" "$log" "$append ${tap:+kspan_tap}" "${machine[@]}" -m "$mem"
+guest
 qemu_status=$?
+if grep -q 'Oops: int3' "$log" && ! grep -q 'kspan-vm-init' "$log" && [ $threads = multi ]; then
+	echo "vm: the emulator met a stale breakpoint before init: again, by turns" >&2
+	machine=("${machine[@]/thread=multi/thread=single}")
+	guest
+	qemu_status=$?
+fi
 
 # --- the verdict ----------------------------------------------------------------
 
