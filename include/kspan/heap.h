@@ -513,6 +513,12 @@ static __always_inline struct kspan_span *pagemap_span(const struct kspan_heap *
 	return port_load(&pagemap_arena(heap, addr)->span[addr_to_page(addr)]);
 }
 
+/* What is on the page of an address; its span need not be looked at. */
+static __always_inline u32 pagemap_pclass(const struct kspan_heap *heap, uintptr_t addr)
+{
+	return port_load(&pagemap_arena(heap, addr)->pclass[addr_to_page(addr)]);
+}
+
 /* The span's pages come from the source and go there, past the page allocator. */
 static inline bool span_is_mapped(const struct kspan_heap *heap, const struct kspan_span *span)
 {
