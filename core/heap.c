@@ -243,6 +243,7 @@ static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int nodeid
 
 	if (!port_may_ask_source())
 		return heap_lack(heap, npages);
+	warm_flush_huge(heap);
 	mem = source->get(source, min, grow_bytes(heap, min),
 			  piece_align(heap, npages, align), gfp, source_node(heap, nodeid), &got);
 	if (!mem)
@@ -334,6 +335,7 @@ static bool heap_span_map_huge(struct kspan_heap *heap, struct kspan_span *span,
 	size_t nbytes = huge_bytes(heap, npages);
 	bool ok;
 
+	warm_flush_huge(heap);
 	if (!heap_charge(heap, nbytes, gfp))
 		return false;
 	ok = huge_map(heap, span, npages, align, nodeid, gfp);
@@ -418,6 +420,21 @@ static bool heap_span_map(struct kspan_heap *heap, struct kspan_span *span, u32 
 	return heap_span_take_grow(heap, span, npages, align, pclass, nodeid, gfp);
 }
 
+/* The most objects of a span, by its kind of metadata. */
+static const u16 span_fix_objs[] = {
+	[FIX_SPAN_WORD] = 64, [FIX_SPAN_SMALL] = 128, [FIX_SPAN_MANY] = 512,
+	[FIX_SPAN_BIG] = KSPAN_MAX_OBJS,
+};
+
+static struct kspan_fix *span_fix(struct kspan_heap *heap, u32 nobjs)
+{
+	u32 i = FIX_SPAN_WORD;
+
+	while (nobjs > span_fix_objs[i])
+		i++;
+	return &heap->fix[i];
+}
+
 /* Pages for a large span that are to be charged. */
 static bool charged_map(struct kspan_heap *heap, struct kspan_span *span, u32 npages, u32 align,
 			int nodeid, gfp_t gfp)
@@ -473,21 +490,8 @@ static void heap_span_unmap_charged(struct kspan_heap *heap, struct kspan_span *
 	heap->sys_bytes -= pages_to_bytes(span->npages);
 	port_unlock(&heap->lock, flags);
 	source->put(source, (void *)span->start, pages_to_bytes(span->npages));
-}
-
-/* The most objects of a span, by its kind of metadata. */
-static const u16 span_fix_objs[] = {
-	[FIX_SPAN_WORD] = 64, [FIX_SPAN_SMALL] = 128, [FIX_SPAN_MANY] = 512,
-	[FIX_SPAN_BIG] = KSPAN_MAX_OBJS,
-};
-
-static struct kspan_fix *span_fix(struct kspan_heap *heap, u32 nobjs)
-{
-	u32 i = FIX_SPAN_WORD;
-
-	while (nobjs > span_fix_objs[i])
-		i++;
-	return &heap->fix[i];
+	span_set_state(span, SPAN_FREE);
+	fix_free(span_fix(heap, span->nobjs), span);
 }
 
 /* A span of @node's free pages, if there is a free structure and the limit lets it. */
@@ -626,19 +630,52 @@ struct kspan_span *heap_span_alloc_nolock(struct kspan_heap *heap, u32 npages, u
 	return span;
 }
 
-static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *span)
+/**
+ * heap_huge_forget - have a span with a mapping to itself be the heap's no more
+ * @heap: whose
+ * @span: on no list
+ *
+ * Context: the heap's lock is held.
+ * Return: its arena, for heap_huge_put().
+ */
+struct kspan_arena *heap_huge_forget(struct kspan_heap *heap, struct kspan_span *span)
 {
 	struct kspan_arena *arena = pagemap_arena(heap, span->start);
 	size_t nbytes = pages_to_bytes(span->npages);
-	unsigned long flags = port_lock(&heap->lock);
 
+	port_assert_held(&heap->lock);
 	pagemap_clear(heap, span);
 	pagemap_uncover(heap, span->start, nbytes);
 	pages_add_inuse(arena_pages(heap, arena), -(size_t)span->npages);
 	heap->sys_bytes -= nbytes;
-	port_unlock(&heap->lock, flags);
+	return arena;
+}
+
+/**
+ * heap_huge_put - give back what is left of such a span: memory and structures
+ * @heap: whose
+ * @span: as heap_huge_forget() had it
+ * @arena: what that returned
+ *
+ * Context: no lock held; the source is given memory.
+ */
+void heap_huge_put(struct kspan_heap *heap, struct kspan_span *span, struct kspan_arena *arena)
+{
 	fix_free(&heap->fix[FIX_ARENA], arena);
-	heap->config.source->put(heap->config.source, (void *)span->start, nbytes);
+	heap->config.source->put(heap->config.source, (void *)span->start,
+				 pages_to_bytes(span->npages));
+	span_set_state(span, SPAN_FREE);
+	fix_free(span_fix(heap, span->nobjs), span);
+}
+
+static void heap_span_unmap_huge(struct kspan_heap *heap, struct kspan_span *span)
+{
+	struct kspan_arena *arena;
+	unsigned long flags = port_lock(&heap->lock);
+
+	arena = heap_huge_forget(heap, span);
+	port_unlock(&heap->lock, flags);
+	heap_huge_put(heap, span, arena);
 }
 
 /*
@@ -672,13 +709,10 @@ void heap_span_free(struct kspan_heap *heap, struct kspan_span *span)
 
 	port_event_span_free(span->start, span->npages, span->pclass, span->nodeid);
 	debug_span_end(heap, span);
-	if (span_is_mapped(heap, span)) {
-		if (span->charged)
-			heap_span_unmap_charged(heap, span);
-		else
-			heap_span_unmap_huge(heap, span);
-		span_set_state(span, SPAN_FREE);
-		fix_free(span_fix(heap, span->nobjs), span);
+	if (span->charged) {
+		heap_span_unmap_charged(heap, span);
+	} else if (span_is_mapped(heap, span)) {
+		heap_span_unmap_huge(heap, span);
 	} else {
 		flags = port_lock(&heap->lock);
 		heap_span_free_locked(heap, span);
@@ -786,6 +820,7 @@ static bool huge_grow(struct kspan_heap *heap, struct kspan_span *span, size_t n
 	size_t more = nbytes - pages_to_bytes(span->npages);
 	bool ok;
 
+	warm_flush_huge(heap);
 	if (!heap->config.source->move || !heap_charge(heap, more, 0))
 		return false;
 	ok = huge_move(heap, span, nbytes);
@@ -1087,7 +1122,7 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	port_lock_init(&heap->debug.quarantine.lock, KSPAN_RANK_META);
 	heap->nnodes = config->nr_nodes ? config->nr_nodes : 1;
 	if (heap->nnodes > 1)
-		heap->config.warm_pages = 0;
+		heap->config.warm_pages = heap->config.warm_huge_pages = 0;
 	if (!heap->config.apart_bytes)
 		heap->config.apart_bytes = KSPAN_MAX_SMALL_SIZE;
 	port_memset(&heap->warm, 0, sizeof(heap->warm));
@@ -1110,6 +1145,7 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	port_mutex_init(&heap->caches_lock);
 	port_lock_init(&heap->rcu_lock, KSPAN_RANK_RCU);
 	port_list_init(&heap->large);
+	port_list_init(&heap->warm.huge);
 	port_list_init(&heap->caches);
 	heap_init_fix(heap);
 	if (!heap_init_slots(heap))

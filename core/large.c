@@ -34,7 +34,7 @@ void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int nodeid
 	if (npages > 0xffffffffu)
 		return NULL;
 	if (align_pages == 1 && !(gfp & __GFP_ACCOUNT))
-		span = warm_take(heap, npages);
+		span = warm_take(heap, size, gfp);
 	if (!span)
 		span = heap_span_alloc(heap, npages, align_pages, 1, KSPAN_PC_LARGE, nodeid, gfp);
 	if (!span)
@@ -48,6 +48,27 @@ void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int nodeid
 	return (void *)span->start;
 }
 
+/*
+ * Keep a span that nobody owns any more, or give its pages to the page allocator. False:
+ * neither can be done with the heap's lock held.
+ */
+static bool large_let_go(struct kspan_heap *heap, struct kspan_span *span)
+{
+	bool warm;
+
+	port_assert_held(&heap->lock);
+	/* one that was made in a checked heap has a record to be freed */
+	if (span->charged || span->records || heap_checked(heap))
+		return false;
+	warm = warm_put(heap, span);
+	if (!warm && span_is_mapped(heap, span))
+		return false;
+	port_event_span_free(span->start, span->npages, span->pclass, span->nodeid);
+	if (!warm)
+		heap_span_free_locked(heap, span);
+	return true;
+}
+
 /**
  * large_free - free a large object
  * @heap: its heap
@@ -59,7 +80,7 @@ void *large_alloc(struct kspan_heap *heap, size_t size, size_t align, int nodeid
  */
 void large_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uintptr_t caller)
 {
-	bool mine, apart = span_is_mapped(heap, span) || heap_checked(heap);
+	bool mine, gone = false;
 	unsigned long flags;
 
 	if ((uintptr_t)ptr != span->start) {
@@ -81,24 +102,18 @@ void large_free(struct kspan_heap *heap, struct kspan_span *span, void *ptr, uin
 		port_list_del(&span->node);
 		heap->nlarge_free++;
 		heap->large_bytes -= pages_to_bytes(span->npages);
-		/* one that was made in a checked heap has a record to be freed */
-		apart |= span->records != NULL;
-		if (!apart) {
-			port_event_span_free(span->start, span->npages, span->pclass,
-					     span->nodeid);
-			if (!warm_put(heap, span))
-				heap_span_free_locked(heap, span);
-		}
+		gone = large_let_go(heap, span);
 	}
 	port_unlock(&heap->lock, flags);
-	if (!mine)
+	if (!mine) {
 		heap_misuse(heap, KSPAN_DOUBLE_FREE, ptr, caller);
-	else if (apart && heap_checked(heap))
-		debug_free_large(heap, span, caller);
-	if (mine && apart)
-		heap_span_free(heap, span);
-	else if (mine)
+	} else if (gone) {
 		port_kick(heap);
+	} else {
+		if (heap_checked(heap))
+			debug_free_large(heap, span, caller);
+		heap_span_free(heap, span);
+	}
 }
 
 /**

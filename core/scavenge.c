@@ -159,8 +159,10 @@ size_t heap_release(struct kspan_heap *heap, bool all)
 	size_t nbytes = 0;
 	u32 i;
 
-	if (all)
+	if (all) {
 		warm_flush(heap);
+		warm_flush_huge(heap);
+	}
 	for (i = 0; i < heap->nnodes; i++)
 		nbytes += heap_release_node(heap, i, all ? KSPAN_IDLE_ALL : KSPAN_IDLE_EPOCH,
 					    (size_t)-1);
@@ -210,6 +212,7 @@ bool heap_scavenge(struct kspan_heap *heap)
 	heap_release(heap, false);
 	if (heap_trim(heap))
 		more = true;
+	more |= warm_age_huge(heap);
 	flags = port_lock(&heap->lock);
 	warm_flush_locked(heap);
 	heap_for_each_node(heap, node, i)
@@ -238,7 +241,7 @@ size_t heap_release_memory(struct kspan_heap *heap)
 static size_t heap_used(struct kspan_heap *heap, const struct kspan_page_counts *sum)
 {
 	port_assert_held(&heap->lock);
-	return pages_to_bytes(sum->ninuse - sum->nspare - heap->warm.npages) +
+	return pages_to_bytes(sum->ninuse - sum->nspare - warm_pages(heap)) +
 	       heap->meta_bytes + heap->charged_bytes;
 }
 
@@ -328,7 +331,7 @@ bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
 	flags = port_lock(&heap->lock);
 	heap_sum_pages(heap, &sum);
 	used = heap_used(heap, &sum);
-	idle = pages_to_bytes(sum.nfree - sum.nreleased + sum.nspare + heap->warm.npages);
+	idle = pages_to_bytes(sum.nfree - sum.nreleased + sum.nspare + warm_pages(heap));
 	port_unlock(&heap->lock, flags);
 	if ((nbytes > least || used + idle > least - nbytes) && port_may_ask_source())
 		heap_release(heap, true);

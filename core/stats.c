@@ -92,10 +92,10 @@ static void stats_pages(struct kspan_heap *heap, struct kspan_stats *stats)
 	heap_sum_pages(heap, &sum);
 	stats->sys_bytes = heap->sys_bytes;
 	stats->meta_bytes = heap->meta_bytes;
-	stats->inuse_bytes = pages_to_bytes(sum.ninuse - sum.nspare - heap->warm.npages);
+	stats->inuse_bytes = pages_to_bytes(sum.ninuse - sum.nspare - warm_pages(heap));
 	stats->released_bytes = pages_to_bytes(sum.nreleased);
 	stats->idle_bytes = pages_to_bytes(sum.nfree - sum.nreleased + sum.nspare +
-					   heap->warm.npages);
+					   warm_pages(heap));
 	stats->nlarge_malloc = heap->nlarge_malloc;
 	stats->nlarge_free = heap->nlarge_free;
 	stats->large_bytes = heap->large_bytes;

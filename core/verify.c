@@ -298,6 +298,13 @@ static void verify_warm(struct kspan_heap *heap, int *n)
 		}
 	}
 	expect(n, npages == warm->npages);
+	npages = 0;
+	port_list_for_each_entry(span, &warm->huge, node) {
+		expect(n, span->state == SPAN_LIMBO);
+		expect(n, pagemap_span(heap, span->start) == span);
+		npages += span->npages;
+	}
+	expect(n, npages == warm->huge_pages);
 }
 
 static int verify_pages(struct kspan_heap *heap)

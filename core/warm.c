@@ -81,6 +81,70 @@ struct kspan_span *warm_take_slow(struct kspan_heap *heap, u32 npages)
 	return span;
 }
 
+static void warm_del_huge(struct kspan_heap *heap, struct kspan_span *span)
+{
+	struct kspan_warm *warm = &heap->warm;
+
+	port_assert_held(&heap->lock);
+	port_list_del(&span->node);
+	port_store(&warm->huge_pages, warm->huge_pages - span->npages);
+}
+
+/* No more of it may have been touched than a quarter more than @size. */
+static bool warm_fits_huge(const struct kspan_span *span, size_t size)
+{
+	return pages_to_bytes(span->npages) >= size && span->bytes <= size + size / 4;
+}
+
+static struct kspan_span *warm_take_huge_locked(struct kspan_heap *heap, size_t size)
+{
+	struct kspan_span *span;
+
+	port_assert_held(&heap->lock);
+	port_list_for_each_entry(span, &heap->warm.huge, node)
+		if (warm_fits_huge(span, size) &&
+		    heap_may_use(heap, pages_to_bytes(span->npages), 0)) {
+			warm_del_huge(heap, span);
+			span->needzero = true;
+			heap_span_enter_large(heap, span);
+			return span;
+		}
+	return NULL;
+}
+
+/**
+ * warm_take_huge - a span with a mapping to itself that was just freed
+ * @heap: which
+ * @size: bytes wanted
+ *
+ * Context: no lock held.
+ * Return: the span, as heap_span_alloc() gives it; NULL: there is none.
+ */
+struct kspan_span *warm_take_huge(struct kspan_heap *heap, size_t size)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	struct kspan_span *span = warm_take_huge_locked(heap, size);
+
+	port_unlock(&heap->lock, flags);
+	if (span)
+		port_event_span_alloc(span->start, span->npages, KSPAN_PC_LARGE, span->nodeid);
+	return span;
+}
+
+static bool warm_put_huge(struct kspan_heap *heap, struct kspan_span *span)
+{
+	struct kspan_warm *warm = &heap->warm;
+	size_t npages = (size_t)warm->huge_pages + span->npages;
+
+	port_assert_held(&heap->lock);
+	if (npages > heap->config.warm_huge_pages)
+		return false;
+	span->active = true;
+	port_list_add(&span->node, &warm->huge);
+	port_store(&warm->huge_pages, npages);
+	return true;
+}
+
 /**
  * warm_put - keep a large span that was just freed
  * @heap: whose
@@ -95,9 +159,11 @@ bool warm_put(struct kspan_heap *heap, struct kspan_span *span)
 	u32 i = span->npages - 1, npages = warm->npages + span->npages;
 
 	port_assert_held(&heap->lock);
+	if (span_is_mapped(heap, span))
+		return warm_put_huge(heap, span);
 	/* no more than twice what other spans have */
 	if (i >= KSPAN_WARM_PAGES || npages > heap->config.warm_pages ||
-	    npages / 2 > heap->node0.pages.ninuse - npages)
+	    npages / 2 > heap->node0.pages.ninuse - warm->huge_pages - npages)
 		return false;
 	span->next_warm = warm->first[i];
 	warm->first[i] = span;
@@ -138,4 +204,68 @@ void warm_flush(struct kspan_heap *heap)
 	flags = port_lock(&heap->lock);
 	warm_flush_locked(heap);
 	port_unlock(&heap->lock, flags);
+}
+
+/* The last to come that was there at the end of an epoch, or @any. */
+static struct kspan_span *warm_find_huge(struct kspan_heap *heap, bool any)
+{
+	struct kspan_span *span;
+
+	port_assert_held(&heap->lock);
+	port_list_for_each_entry(span, &heap->warm.huge, node)
+		if (any || !span->active)
+			return span;
+	return NULL;
+}
+
+/* One of them leaves the heap. */
+static bool warm_drop_huge(struct kspan_heap *heap, bool any)
+{
+	struct kspan_arena *arena = NULL;
+	unsigned long flags = port_lock(&heap->lock);
+	struct kspan_span *span = warm_find_huge(heap, any);
+
+	if (span) {
+		warm_del_huge(heap, span);
+		arena = heap_huge_forget(heap, span);
+	}
+	port_unlock(&heap->lock, flags);
+	if (span)
+		heap_huge_put(heap, span, arena);
+	return span;
+}
+
+/**
+ * warm_flush_huge - give all with a mapping to themselves back to the system
+ * @heap: whose
+ *
+ * Context: no lock held; the source is given memory.
+ */
+void warm_flush_huge(struct kspan_heap *heap)
+{
+	while (port_load(&heap->warm.huge_pages) && warm_drop_huge(heap, true))
+		;
+}
+
+/**
+ * warm_age_huge - give those back that came before the last epoch's end
+ * @heap: whose
+ *
+ * Context: as warm_flush_huge(), at the end of an epoch.
+ * Return: whether there are others.
+ */
+bool warm_age_huge(struct kspan_heap *heap)
+{
+	struct kspan_span *span;
+	unsigned long flags;
+	bool more;
+
+	while (port_load(&heap->warm.huge_pages) && warm_drop_huge(heap, false))
+		;
+	flags = port_lock(&heap->lock);
+	port_list_for_each_entry(span, &heap->warm.huge, node)
+		span->active = false;
+	more = heap->warm.huge_pages;
+	port_unlock(&heap->lock, flags);
+	return more;
 }

@@ -172,6 +172,22 @@ static int child_much(void)
 	return 0;
 }
 
+/* One buffer, which has a mapping to itself, is kept for a while; small the program is not. */
+static int child_buffer(void)
+{
+	size_t nbytes = (size_t)40 << 20;
+	char *buffer;
+
+	grow_old();
+	buffer = hide(malloc(nbytes));
+	memset(buffer, 1, nbytes);
+	free(buffer);
+	while (resident_kib() > 16 << 10)
+		sleep_ms(EPOCH_MS);
+	wait_for_one_task();
+	return 0;
+}
+
 static void *nothing(void *arg)
 {
 	return arg;
@@ -452,6 +468,7 @@ static const struct action {
 	{ "sandbox", EPOCH, child_sandbox },
 	{ "stacks", "epoch_ms=1,cache=0", child_stacks },
 	{ "inside", EPOCH, child_inside },
+	{ "buffer", EPOCH, child_buffer },
 };
 
 static int child_main(const char *action)
@@ -483,6 +500,7 @@ FIXTURE_VARIANT_ADD(each, vfork) { 9 };
 FIXTURE_VARIANT_ADD(each, sandbox) { 10 };
 FIXTURE_VARIANT_ADD(each, stacks) { 11 };
 FIXTURE_VARIANT_ADD(each, inside) { 12 };
+FIXTURE_VARIANT_ADD(each, buffer) { 13 };
 
 static struct child child;
 

@@ -222,6 +222,7 @@ TEST_F(pagemap, huge_spans)
 			ASSERT_EQ(span, pagemap_find(heap, (uintptr_t)obj + off));
 		ASSERT_EQ(0, heap_verify(heap));
 		put(heap, obj);
+		warm_flush_huge(heap);
 		for (off = 0; off < sizes[i]; off += KSPAN_PAGE_SIZE)
 			ASSERT_EQ(NULL, pagemap_find(heap, (uintptr_t)obj + off));
 		ASSERT_EQ(0, heap_verify(heap));

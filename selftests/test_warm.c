@@ -217,4 +217,208 @@ TEST_F(warm, leaves_the_limit_alone)
 	put(heap, other);
 }
 
+/* Spans with a mapping to themselves: 6 MiB have two arenas, and as many may be kept twice. */
+#define HUGE		(6 * MIB)
+#define HUGE_PAGES	(2 * KSPAN_ARENA_PAGES)
+
+static void *get_huge(size_t size)
+{
+	void *obj = get(heap, size);
+
+	must(obj && pagemap_arena(heap, (uintptr_t)obj)->huge);
+	return obj;
+}
+
+/* They lie next to each other, so that one that is made anew is not told from another. */
+static bool took_warm(void *obj)
+{
+	return pagemap_span(heap, (uintptr_t)obj)->needzero;
+}
+
+TEST_F(warm, huge_ones_serve_up_to_a_fifth_less)
+{
+	static const struct {
+		size_t size;
+		bool warm;
+	} then[] = {
+		{ HUGE, true }, { HUGE / 5 * 4 + 8, true }, { HUGE / 5 * 4 - 8, false },
+		{ HUGE + MIB, true }, { HUGE + 3 * MIB, false },
+	};
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(then); i++) {
+		void *obj = get_huge(HUGE), *again;
+
+		ASSERT_FALSE(took_warm(obj));
+		put(heap, obj);
+		ASSERT_EQ(HUGE_PAGES, heap->warm.huge_pages);
+		ASSERT_EQ(0, heap_verify(heap));
+		again = get_huge(then[i].size);
+		ASSERT_EQ(then[i].warm, took_warm(again));
+		ASSERT_EQ(0, heap->warm.huge_pages);
+		ASSERT_LE(then[i].size, heap_size(heap, again));
+		ASSERT_EQ(0, heap_verify(heap));
+		put(heap, again);
+		warm_flush_huge(heap);
+	}
+}
+
+TEST_F(warm, huge_ones_are_bounded)
+{
+	size_t out;
+	void *obj[3];
+	u32 i;
+
+	for (i = 0; i < 3; i++)
+		obj[i] = get_huge(HUGE);
+	out = test.ts.out;
+	for (i = 0; i < 3; i++)
+		put(heap, obj[i]);
+	ASSERT_EQ(2 * HUGE_PAGES, heap->warm.huge_pages);
+	ASSERT_EQ(out - pages_to_bytes(HUGE_PAGES), test.ts.out);
+	ASSERT_EQ(0, heap_verify(heap));
+	warm_flush_huge(heap);
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	ASSERT_EQ(out - pages_to_bytes(3 * HUGE_PAGES), test.ts.out);
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+TEST_F(warm, huge_ones_count_as_freed)
+{
+	void *obj = get_huge(HUGE);
+	struct kspan_stats before, after;
+
+	heap_get_stats(heap, &before);
+	put(heap, obj);
+	heap_get_stats(heap, &after);
+	ASSERT_EQ(0, heap_size(heap, obj));
+	ASSERT_EQ(before.sys_bytes, after.sys_bytes);
+	ASSERT_EQ(before.live_bytes - pages_to_bytes(HUGE_PAGES), after.live_bytes);
+	ASSERT_EQ(before.inuse_bytes - pages_to_bytes(HUGE_PAGES), after.inuse_bytes);
+	ASSERT_EQ(before.idle_bytes + pages_to_bytes(HUGE_PAGES), after.idle_bytes);
+}
+
+TEST_F(warm, a_second_free_of_a_huge_one_is_reported)
+{
+	u8 *obj = get_huge(HUGE);
+
+	kspan_user_warn = true;
+	put(heap, obj);
+	put(heap, obj);
+	ASSERT_EQ(1, port_load(&heap->nmisuse[KSPAN_DOUBLE_FREE]));
+	put(heap, obj + 5 * MIB);
+	ASSERT_EQ(1, port_load(&heap->nmisuse[KSPAN_INTERIOR_FREE]));
+	ASSERT_EQ(NULL, heap_realloc(heap, obj, 10, GFP_KERNEL, 0));
+	ASSERT_EQ(2, port_load(&heap->nmisuse[KSPAN_DOUBLE_FREE]));
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+/* Zeros cost nothing in a new mapping. */
+TEST_F(warm, a_huge_one_is_not_for_zeros)
+{
+	u8 *obj = get_huge(HUGE);
+
+	memset(obj, 0xee, HUGE);
+	put(heap, obj);
+	obj = heap_zalloc(heap, HUGE, false, GFP_KERNEL, 0);
+	ASSERT_NE(NULL, obj);
+	ASSERT_FALSE(took_warm(obj));
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	ASSERT_EQ(0, obj[0] | obj[HUGE - 1]);
+	put(heap, obj);
+}
+
+TEST_F(warm, huge_ones_go_before_the_heap_grows)
+{
+	void *obj = get_huge(HUGE), *rest;
+	size_t out = test.ts.out;
+
+	/* for pages, */
+	put(heap, obj);
+	ASSERT_EQ(HUGE_PAGES, heap->warm.huge_pages);
+	rest = get_pages(KSPAN_ARENA_PAGES);
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	ASSERT_LE(test.ts.out, out - pages_to_bytes(HUGE_PAGES) + 2 * KSPAN_ARENA_SIZE);
+	put(heap, rest);
+	/* and for one that becomes longer */
+	obj = get_huge(HUGE);
+	rest = get_huge(HUGE);
+	put(heap, obj);
+	rest = heap_realloc(heap, rest, 2 * HUGE, GFP_KERNEL, 0);
+	ASSERT_NE(NULL, rest);
+	ASSERT_TRUE(rest == obj || !pagemap_span(heap, (uintptr_t)obj));
+	put(heap, rest);
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+/* After one to two epochs without use they leave. */
+TEST_F(warm, huge_ones_age)
+{
+	void *obj = get_huge(HUGE), *other = get_huge(HUGE);
+	size_t out = test.ts.out;
+
+	put(heap, obj);
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_EQ(HUGE_PAGES, heap->warm.huge_pages);
+	put(heap, other);
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_EQ(HUGE_PAGES, heap->warm.huge_pages);
+	ASSERT_EQ(NULL, pagemap_span(heap, (uintptr_t)obj));
+	ASSERT_EQ(out - pages_to_bytes(HUGE_PAGES), test.ts.out);
+	/* one that is used stays */
+	obj = get_huge(HUGE);
+	ASSERT_EQ(other, obj);
+	put(heap, obj);
+	ASSERT_TRUE(heap_scavenge(heap));
+	ASSERT_EQ(HUGE_PAGES, heap->warm.huge_pages);
+	heap_scavenge(heap);
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	ASSERT_FALSE(heap_scavenge(heap));
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+TEST_F(warm, huge_ones_go_when_memory_is_asked_for)
+{
+	size_t out = test.ts.out;
+
+	put(heap, get_huge(HUGE));
+	heap_release_memory(heap);
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	heap->config.limit_soft = out + HUGE;
+	put(heap, get_huge(HUGE));
+	put(heap, get_pages(KSPAN_ARENA_PAGES));
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	heap->config.limit_soft = 0;
+}
+
+TEST_F(warm, huge_ones_leave_the_limit_alone)
+{
+	void *obj = get_huge(HUGE), *again;
+	struct kspan_stats stats;
+
+	heap_get_stats(heap, &stats);
+	put(heap, obj);
+	heap->config.limit_hard = stats.inuse_bytes + stats.meta_bytes;
+	again = get_huge(HUGE);
+	ASSERT_TRUE(took_warm(again));
+	put(heap, again);
+	heap->config.limit_hard -= 1;
+	ASSERT_EQ(NULL, get(heap, HUGE));
+	heap->config.limit_hard = 0;
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
+TEST_F(warm, huge_ones_are_not_kept_in_a_checked_heap)
+{
+	static const struct kspan_debug_config checked = { .flags = KSPAN_DEBUG_CHECK };
+	void *obj = get_huge(HUGE);
+
+	ASSERT_EQ(0, heap_set_debug(heap, &checked));
+	put(heap, obj);
+	put(heap, get(heap, HUGE));
+	heap_release_memory(heap);
+	ASSERT_EQ(0, heap->warm.huge_pages);
+	ASSERT_EQ(0, heap_verify(heap));
+}
+
 TEST_HARNESS_MAIN

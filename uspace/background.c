@@ -33,7 +33,7 @@
 #define MUCH_PAGES	(((size_t)64 << 20) / KSPAN_PAGE_SIZE)
 #define RETRY_NS	(10 * 1000000000ull)
 
-/* A heap of fewer arenas has no thread if the program has none: 32 MiB. */
+/* A heap of fewer arenas, warm ones too, has no thread if the program has none: 32 MiB. */
 #define FEW_ARENAS	8u
 
 /* Calls that do without the clock where passes are made in calls. */
@@ -76,7 +76,7 @@ static bool background_again(struct kspan_heap *heap)
 {
 	unsigned long flags = port_lock(&heap->lock);
 	bool idle = heap->node0.pages.nfree != heap->node0.pages.nreleased ||
-		    heap->warm.npages;
+		    warm_pages(heap);
 	u32 none = 0;
 
 	port_unlock(&heap->lock, flags);
@@ -188,7 +188,9 @@ static bool background_create(struct kspan_heap *heap)
 /* The program has none of its own, and shall have none of ours. */
 static inline bool has_no_threads(struct kspan_heap *heap)
 {
-	return __libc_single_threaded && port_load(&heap->node0.pages.n) < FEW_ARENAS;
+	return __libc_single_threaded &&
+	       port_load(&heap->node0.pages.n) +
+	       port_load(&heap->warm.huge_pages) / KSPAN_ARENA_PAGES < FEW_ARENAS;
 }
 
 /* What is to be done now. */

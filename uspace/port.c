@@ -316,6 +316,7 @@ static const struct kspan_config default_config = {
 	.transfer_bytes = 512u << 10,
 	.transfer_objs = 512,
 	.warm_pages = (16u << 20) / KSPAN_PAGE_SIZE,
+	.warm_huge_pages = (64u << 20) / KSPAN_PAGE_SIZE,
 	.apart_bytes = 8192,
 	.epoch_ms = 1000,
 };
@@ -333,6 +334,9 @@ bool port_heap_start(struct kspan_heap *heap)
 	if (!started) {
 		port_slots_start();
 		options_parse(&config);
+		/* what would not go back by itself is not kept */
+		if (!kspan_background || !config.epoch_ms)
+			config.warm_huge_pages = 0;
 		if (kspan_stats_exit)
 			kspan_stats_keep_stderr();
 		port_background_start(config.epoch_ms);

@@ -136,6 +136,7 @@ struct kspan_debug {
  * @transfer_objs: most objects that it may hold for them
  * @warm_pages: most pages of large spans that are kept as they are when they are freed;
  *	in heaps of one node
+ * @warm_huge_pages: the same of spans that have a mapping to themselves
  * @spares: spans of small objects that are all free stay as they are for a while; there
  *	are none while a limit is set
  * @apart_bytes: objects that are made longer than this, and longer than they were, have
@@ -154,6 +155,7 @@ struct kspan_config {
 	size_t transfer_bytes;
 	u32 transfer_objs;
 	u32 warm_pages;
+	u32 warm_huge_pages;
 	bool spares;
 	u32 apart_bytes;
 	u32 epoch_ms;
@@ -283,6 +285,8 @@ struct kspan_node {
  * @npages: of all of them
  * @nhit: requests that were served since there was none
  * @nmiss: requests that were not
+ * @huge: those that have a mapping to themselves, the last to come first
+ * @huge_pages: of those; not in @npages
  */
 struct kspan_warm {
 	u64 has[KSPAN_WARM_PAGES / 64];
@@ -290,6 +294,8 @@ struct kspan_warm {
 	u32 npages;
 	u32 nhit;
 	u32 nmiss;
+	port_list_t huge;
+	u32 huge_pages;
 };
 
 /**
@@ -409,6 +415,8 @@ size_t heap_destroy(struct kspan_heap *heap);
 struct kspan_span *heap_span_alloc(struct kspan_heap *heap, size_t npages, size_t align,
 				   u32 nobjs, u32 pclass, int nodeid, gfp_t gfp);
 void heap_span_free(struct kspan_heap *heap, struct kspan_span *span);
+struct kspan_arena *heap_huge_forget(struct kspan_heap *heap, struct kspan_span *span);
+void heap_huge_put(struct kspan_heap *heap, struct kspan_span *span, struct kspan_arena *arena);
 void heap_span_free_locked(struct kspan_heap *heap, struct kspan_span *span);
 void heap_span_enter_large(struct kspan_heap *heap, struct kspan_span *span);
 struct kspan_span *heap_span_alloc_nolock(struct kspan_heap *heap, u32 npages, u32 align,
@@ -602,17 +610,34 @@ bool large_resize(struct kspan_heap *heap, struct kspan_span *span, size_t size)
 
 /* warm.c */
 struct kspan_span *warm_take_slow(struct kspan_heap *heap, u32 npages);
+struct kspan_span *warm_take_huge(struct kspan_heap *heap, size_t size);
 bool warm_put(struct kspan_heap *heap, struct kspan_span *span);
 bool warm_is_no_use(const struct kspan_heap *heap, u32 pclass);
 void warm_flush_locked(struct kspan_heap *heap);
 void warm_flush(struct kspan_heap *heap);
+void warm_flush_huge(struct kspan_heap *heap);
+bool warm_age_huge(struct kspan_heap *heap);
 
-/* A large span that was just freed, if there is one of this length. No lock is held. */
-static inline struct kspan_span *warm_take(struct kspan_heap *heap, size_t npages)
+/*
+ * A large span that was just freed, if there is one for @size bytes. One with a mapping to
+ * itself would have to be filled, and a new one reads as zero. No lock is held.
+ */
+static inline struct kspan_span *warm_take(struct kspan_heap *heap, size_t size, gfp_t gfp)
 {
-	if (!port_load(&heap->warm.npages) || npages > KSPAN_WARM_PAGES)
+	size_t npages = bytes_to_pages(size);
+
+	if (npages <= KSPAN_WARM_PAGES)
+		return port_load(&heap->warm.npages) ? warm_take_slow(heap, npages) : NULL;
+	if (npages <= KSPAN_ARENA_PAGES || (gfp & __GFP_ZERO) ||
+	    !port_load(&heap->warm.huge_pages))
 		return NULL;
-	return warm_take_slow(heap, npages);
+	return warm_take_huge(heap, size);
+}
+
+/* Pages of spans that are warm: they count as in use, and are idle. */
+static inline size_t warm_pages(const struct kspan_heap *heap)
+{
+	return (size_t)heap->warm.npages + heap->warm.huge_pages;
 }
 
 /* fixalloc.c */

@@ -48,7 +48,8 @@ enum kspan_span_state {
  * @pclass: page class of its pages
  * @needzero: some of its memory may not be zero; fixed at allocation
  * @noscan: its objects hold no pointers
- * @active: objects came or went since the scavenger last looked; central's lock
+ * @active: objects came or went since the scavenger last looked; central's lock, of a
+ *	large span the heap's
  * @trimmed: the system has the memory of its free pages, and no object was taken
  *	since; central's lock
  * @kept: all its objects are free and it is on the partial list all the same: one of
