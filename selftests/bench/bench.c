@@ -42,6 +42,7 @@
 #define RING		512	/* objects on their way to the consumer; a power of two */
 #define RING_STEP	32	/* after how many the other side hears of it */
 #define LARGE		16
+#define BUFFERS		4
 #define SHORT_LIFE	100	/* allocations of a thread that comes and goes */
 #define MAX_THREADS	16
 #define MAX_BATCHES	65536	/* of a thread, that are remembered */
@@ -411,20 +412,40 @@ static uint64_t large_untouched(struct worker *w)
 	return LIFO;
 }
 
+static void touch_pages(void *p, size_t size)
+{
+	size_t off;
+
+	for (off = 0; off < size; off += SYS_PAGE)
+		touch((char *)p + off);
+}
+
 static uint64_t large_touched(struct worker *w)
 {
 	int i;
 
 	for (i = 0; i < LIFO; i++) {
 		void **p = &w->live[below(w, LARGE)];
-		size_t size = large_size(w), off;
+		size_t size = large_size(w);
 
 		free(*p);
 		*p = malloc(size);
-		for (off = 0; off < size; off += SYS_PAGE)
-			touch((char *)*p + off);
+		touch_pages(*p, size);
 	}
 	return LIFO;
+}
+
+static uint64_t buffer(struct worker *w)
+{
+	size_t size = w->row->size;
+	int i;
+
+	for (i = 0; i < BUFFERS; i++) {
+		w->live[0] = malloc(size);
+		touch_pages(w->live[0], size);
+		free(w->live[0]);
+	}
+	return BUFFERS;
 }
 
 static const struct row rows[] = {
@@ -448,6 +469,7 @@ static const struct row rows[] = {
 	{ "aligned-64", aligned, 64, 1 },
 	{ "large-untouched", large_untouched, 0, 1 },
 	{ "large-touched", large_touched, 0, 1 },
+	{ "buffer-12m", buffer, 12 << 20, 1 },
 };
 
 #define NROWS	(sizeof(rows) / sizeof(rows[0]))
