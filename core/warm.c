@@ -137,7 +137,7 @@ static bool warm_put_huge(struct kspan_heap *heap, struct kspan_span *span)
 	size_t npages = (size_t)warm->huge_pages + span->npages;
 
 	port_assert_held(&heap->lock);
-	if (npages > heap->config.warm_huge_pages)
+	if (npages > heap->config.warm_huge_pages || !port_may_keep(heap, span->npages))
 		return false;
 	span->active = true;
 	port_list_add(&span->node, &warm->huge);

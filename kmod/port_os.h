@@ -195,6 +195,12 @@ static inline bool port_may_ask_source(void)
 }
 
 void port_kick(struct kspan_heap *heap);
+
+static inline bool port_may_keep(struct kspan_heap *heap, size_t npages)
+{
+	return true;
+}
+
 void port_defer(struct kspan_heap *heap);
 
 /* A report is all: the machine goes on, and so does whoever erred. */

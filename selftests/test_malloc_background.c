@@ -181,11 +181,38 @@ static int child_buffer(void)
 	grow_old();
 	buffer = hide(malloc(nbytes));
 	memset(buffer, 1, nbytes);
-	free(buffer);
+	free(hide(buffer));
 	while (resident_kib() > 16 << 10)
 		sleep_ms(EPOCH_MS);
 	wait_for_one_task();
 	return 0;
+}
+
+/* Is a buffer of so many MiB that was used and freed still resident? */
+static bool buffer_stays(u32 mib)
+{
+	char *buffer = hide(malloc((size_t)mib << 20));
+
+	memset(buffer, 1, (size_t)mib << 20);
+	free(hide(buffer));
+	return resident_kib() > 10 << 10;
+}
+
+/* In the first epoch there will be no thread for it: no more than of other memory. */
+static int child_early(void)
+{
+	if (buffer_stays(40))
+		return 2;
+	if (!buffer_stays(20))
+		return 3;
+	if (buffer_stays(40))
+		return 4;
+	return ntasks() == 1 ? 0 : 5;
+}
+
+static int child_never(void)
+{
+	return buffer_stays(20) ? 2 : 0;
 }
 
 static void *nothing(void *arg)
@@ -469,6 +496,9 @@ static const struct action {
 	{ "stacks", "epoch_ms=1,cache=0", child_stacks },
 	{ "inside", EPOCH, child_inside },
 	{ "buffer", EPOCH, child_buffer },
+	{ "early", "epoch_ms=3600000", child_early },
+	{ "never", EPOCH ",background=0", child_never },
+	{ "epochless", "epoch_ms=0", child_never },
 };
 
 static int child_main(const char *action)
@@ -501,6 +531,9 @@ FIXTURE_VARIANT_ADD(each, sandbox) { 10 };
 FIXTURE_VARIANT_ADD(each, stacks) { 11 };
 FIXTURE_VARIANT_ADD(each, inside) { 12 };
 FIXTURE_VARIANT_ADD(each, buffer) { 13 };
+FIXTURE_VARIANT_ADD(each, early) { 14 };
+FIXTURE_VARIANT_ADD(each, never) { 15 };
+FIXTURE_VARIANT_ADD(each, epochless) { 16 };
 
 static struct child child;
 

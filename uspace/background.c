@@ -185,12 +185,45 @@ static bool background_create(struct kspan_heap *heap)
 	return !err;
 }
 
+/* Whether it is, with @npages more that are warm. */
+static inline bool is_small(struct kspan_heap *heap, size_t npages)
+{
+	npages += port_load(&heap->warm.huge_pages);
+	return port_load(&heap->node0.pages.n) + npages / KSPAN_ARENA_PAGES < FEW_ARENAS;
+}
+
 /* The program has none of its own, and shall have none of ours. */
 static inline bool has_no_threads(struct kspan_heap *heap)
 {
-	return __libc_single_threaded &&
-	       port_load(&heap->node0.pages.n) +
-	       port_load(&heap->warm.huge_pages) / KSPAN_ARENA_PAGES < FEW_ARENAS;
+	return __libc_single_threaded && is_small(heap, 0);
+}
+
+/* Too early for a thread, or for the next pass. */
+static bool is_early(struct kspan_heap *heap, u64 now)
+{
+	/* there is no other node; as of a moment ago is good enough */
+	return now < port_load(&not_before) &&
+	       port_load(&heap->node0.pages.ninuse) < MUCH_PAGES;
+}
+
+/**
+ * port_may_keep - may large memory that was freed stay for a while
+ * @heap: whose
+ * @npages: its length
+ *
+ * What a small program has idle may stay until it calls again, as any of its memory; more
+ * only if there is a thread, or can be one now.
+ *
+ * Context: the heap's lock is held.
+ * Return: whether it may.
+ */
+bool port_may_keep(struct kspan_heap *heap, size_t npages)
+{
+	if (heap != &kspan_heap0)
+		return true;
+	if (!kspan_background || !heap->config.epoch_ms)
+		return false;
+	return is_small(heap, npages) || port_load(&running) || !is_early(heap, port_now_ns());
 }
 
 /* What is to be done now. */
@@ -202,10 +235,7 @@ enum duty {
 
 static enum duty duty(struct kspan_heap *heap, u64 now)
 {
-	/* there is no other node; as of a moment ago is good enough */
-	bool much = port_load(&heap->node0.pages.ninuse) >= MUCH_PAGES;
-
-	if ((now < port_load(&not_before) && !much) || port_slots_shut_here())
+	if (is_early(heap, now) || port_slots_shut_here())
 		return NOTHING;
 	return has_no_threads(heap) ? A_PASS : A_THREAD;
 }

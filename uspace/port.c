@@ -334,9 +334,6 @@ bool port_heap_start(struct kspan_heap *heap)
 	if (!started) {
 		port_slots_start();
 		options_parse(&config);
-		/* what would not go back by itself is not kept */
-		if (!kspan_background || !config.epoch_ms)
-			config.warm_huge_pages = 0;
 		if (kspan_stats_exit)
 			kspan_stats_keep_stderr();
 		port_background_start(config.epoch_ms);

@@ -32,6 +32,9 @@
  *   port_kick(heap)		spans came or went: have heap_scavenge(heap) called each
  *	epoch until it returns false; by somebody else, since the caller may have
  *	frozen the slots
+ *   port_may_keep(heap, npages)	whether heap_scavenge() will be called by itself for so
+ *	many pages that are to lie idle beside others (a small program's own calls will
+ *	do); under the heap's lock
  *   port_heap_start(heap)		the default heap was used before it was made
  *   port_obj_alloc(p, size, gfp, noscan, caller), port_obj_free(p, caller)
  *   port_obj_wait(p), port_watch_alloc(), port_watch_free()

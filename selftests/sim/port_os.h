@@ -172,6 +172,12 @@ void port_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void port_error(struct kspan_heap *heap);
 void port_set_errno(int e);
 void port_kick(struct kspan_heap *heap);
+
+static inline bool port_may_keep(struct kspan_heap *heap, size_t npages)
+{
+	return true;
+}
+
 bool port_heap_start(struct kspan_heap *heap);
 void port_defer(struct kspan_heap *heap);
 
