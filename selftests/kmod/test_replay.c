@@ -109,7 +109,13 @@ static struct replay {
 
 static DEFINE_MUTEX(replay_lock);
 
-#define WRONG()		atomic_cmpxchg(&rp->line, 0, __LINE__)
+/* The first one stays. A function, for the reason that stress_fail() is one. */
+static noinline void wrong(int line)
+{
+	atomic_cmpxchg(&rp->line, 0, line);
+}
+
+#define WRONG()		wrong(__LINE__)
 
 static gfp_t gfp(void)
 {

@@ -257,7 +257,8 @@ else
 fi
 
 # Guarded objects: a thread dies of each.
-for line in 'BUG: unable to handle page fault' 'Oops: ' 'Call Trace:' 'Modules linked in' 'WARNING: CPU' \
+for line in 'BUG: unable to handle page fault' 'Unable to handle kernel paging request' \
+	'Oops: ' 'Call Trace:' 'Modules linked in' 'WARNING: CPU' \
 	'BUG: KASAN: vmalloc-out-of-bounds in trap\+0x' 'KASAN: .* in range' 'lockdep is off'; do
 	vm_allow "$line"
 done
