@@ -1122,7 +1122,7 @@ int heap_init(struct kspan_heap *heap, const struct kspan_config *config)
 	port_lock_init(&heap->debug.quarantine.lock, KSPAN_RANK_META);
 	heap->nnodes = config->nr_nodes ? config->nr_nodes : 1;
 	if (heap->nnodes > 1)
-		heap->config.warm_pages = heap->config.warm_huge_pages = 0;
+		heap->config.warm_pages = heap->config.warm_huge_bytes = 0;
 	if (!heap->config.apart_bytes)
 		heap->config.apart_bytes = KSPAN_MAX_SMALL_SIZE;
 	port_memset(&heap->warm, 0, sizeof(heap->warm));

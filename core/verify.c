@@ -285,6 +285,7 @@ static void verify_warm(struct kspan_heap *heap, int *n)
 {
 	const struct kspan_warm *warm = &heap->warm;
 	struct kspan_span *span;
+	size_t nbytes;
 	u32 i, npages = 0;
 
 	port_assert_held(&heap->lock);
@@ -299,12 +300,15 @@ static void verify_warm(struct kspan_heap *heap, int *n)
 	}
 	expect(n, npages == warm->npages);
 	npages = 0;
+	nbytes = 0;
 	port_list_for_each_entry(span, &warm->huge, node) {
 		expect(n, span->state == SPAN_LIMBO);
 		expect(n, pagemap_span(heap, span->start) == span);
 		npages += span->npages;
+		nbytes += span->bytes;
 	}
 	expect(n, npages == warm->huge_pages);
+	expect(n, nbytes == warm->huge_bytes);
 }
 
 static int verify_pages(struct kspan_heap *heap)

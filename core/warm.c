@@ -88,6 +88,7 @@ static void warm_del_huge(struct kspan_heap *heap, struct kspan_span *span)
 	port_assert_held(&heap->lock);
 	port_list_del(&span->node);
 	port_store(&warm->huge_pages, warm->huge_pages - span->npages);
+	port_store(&warm->huge_bytes, warm->huge_bytes - span->bytes);
 }
 
 /* No more of it may have been touched than a quarter more than @size. */
@@ -134,14 +135,15 @@ struct kspan_span *warm_take_huge(struct kspan_heap *heap, size_t size)
 static bool warm_put_huge(struct kspan_heap *heap, struct kspan_span *span)
 {
 	struct kspan_warm *warm = &heap->warm;
-	size_t npages = (size_t)warm->huge_pages + span->npages;
+	size_t nbytes = warm->huge_bytes + span->bytes;
 
 	port_assert_held(&heap->lock);
-	if (npages > heap->config.warm_huge_pages || !port_may_keep(heap, span->npages))
+	if (nbytes > heap->config.warm_huge_bytes || !port_may_keep(heap, span->bytes))
 		return false;
 	span->active = true;
 	port_list_add(&span->node, &warm->huge);
-	port_store(&warm->huge_pages, npages);
+	port_store(&warm->huge_pages, warm->huge_pages + span->npages);
+	port_store(&warm->huge_bytes, nbytes);
 	return true;
 }
 

@@ -196,7 +196,7 @@ static inline bool port_may_ask_source(void)
 
 void port_kick(struct kspan_heap *heap);
 
-static inline bool port_may_keep(struct kspan_heap *heap, size_t npages)
+static inline bool port_may_keep(struct kspan_heap *heap, size_t nbytes)
 {
 	return true;
 }

@@ -217,7 +217,7 @@ TEST_F(warm, leaves_the_limit_alone)
 	put(heap, other);
 }
 
-/* Spans with a mapping to themselves: 6 MiB have two arenas, and as many may be kept twice. */
+/* Spans with a mapping to themselves: 6 MiB have two arenas, and 16 MiB may be kept. */
 #define HUGE		(6 * MIB)
 #define HUGE_PAGES	(2 * KSPAN_ARENA_PAGES)
 

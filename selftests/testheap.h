@@ -439,7 +439,7 @@ static inline void testheap_prepare(struct testheap *t, bool kernel, size_t spac
 		.transfer_bytes = 16 * KIB,
 		.transfer_objs = 250,
 		.warm_pages = KSPAN_WARM_PAGES,
-		.warm_huge_pages = kernel ? 0 : 4 * KSPAN_ARENA_PAGES,
+		.warm_huge_bytes = kernel ? 0 : 16 * MIB,
 		.apart_bytes = 8192,
 	};
 }

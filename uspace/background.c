@@ -185,11 +185,11 @@ static bool background_create(struct kspan_heap *heap)
 	return !err;
 }
 
-/* Whether it is, with @npages more that are warm. */
-static inline bool is_small(struct kspan_heap *heap, size_t npages)
+/* Whether it is, with @nbytes more that are warm. */
+static inline bool is_small(struct kspan_heap *heap, size_t nbytes)
 {
-	npages += port_load(&heap->warm.huge_pages);
-	return port_load(&heap->node0.pages.n) + npages / KSPAN_ARENA_PAGES < FEW_ARENAS;
+	nbytes += port_load(&heap->warm.huge_bytes);
+	return port_load(&heap->node0.pages.n) + nbytes / KSPAN_ARENA_SIZE < FEW_ARENAS;
 }
 
 /* The program has none of its own, and shall have none of ours. */
@@ -209,7 +209,7 @@ static bool is_early(struct kspan_heap *heap, u64 now)
 /**
  * port_may_keep - may large memory that was freed stay for a while
  * @heap: whose
- * @npages: its length
+ * @nbytes: how much
  *
  * What a small program has idle may stay until it calls again, as any of its memory; more
  * only if there is a thread, or can be one now.
@@ -217,13 +217,13 @@ static bool is_early(struct kspan_heap *heap, u64 now)
  * Context: the heap's lock is held.
  * Return: whether it may.
  */
-bool port_may_keep(struct kspan_heap *heap, size_t npages)
+bool port_may_keep(struct kspan_heap *heap, size_t nbytes)
 {
 	if (heap != &kspan_heap0)
 		return true;
 	if (!kspan_background || !heap->config.epoch_ms)
 		return false;
-	return is_small(heap, npages) || port_load(&running) || !is_early(heap, port_now_ns());
+	return is_small(heap, nbytes) || port_load(&running) || !is_early(heap, port_now_ns());
 }
 
 /* What is to be done now. */

@@ -316,7 +316,7 @@ static const struct kspan_config default_config = {
 	.transfer_bytes = 512u << 10,
 	.transfer_objs = 512,
 	.warm_pages = (16u << 20) / KSPAN_PAGE_SIZE,
-	.warm_huge_pages = (64u << 20) / KSPAN_PAGE_SIZE,
+	.warm_huge_bytes = 64u << 20,
 	.apart_bytes = 8192,
 	.epoch_ms = 1000,
 };

@@ -288,7 +288,7 @@ static inline void port_set_errno(int e)
 
 /* background.c */
 void port_kick(struct kspan_heap *heap) KSPAN_HIDDEN;
-bool port_may_keep(struct kspan_heap *heap, size_t npages) KSPAN_HIDDEN;
+bool port_may_keep(struct kspan_heap *heap, size_t nbytes) KSPAN_HIDDEN;
 
 /* Nobody observes, but AddressSanitizer. */
 #include "asan.h"

@@ -136,7 +136,7 @@ struct kspan_debug {
  * @transfer_objs: most objects that it may hold for them
  * @warm_pages: most pages of large spans that are kept as they are when they are freed;
  *	in heaps of one node
- * @warm_huge_pages: the same of spans that have a mapping to themselves
+ * @warm_huge_bytes: most bytes of objects with a mapping to themselves that are kept so
  * @spares: spans of small objects that are all free stay as they are for a while; there
  *	are none while a limit is set
  * @apart_bytes: objects that are made longer than this, and longer than they were, have
@@ -155,7 +155,7 @@ struct kspan_config {
 	size_t transfer_bytes;
 	u32 transfer_objs;
 	u32 warm_pages;
-	u32 warm_huge_pages;
+	size_t warm_huge_bytes;
 	bool spares;
 	u32 apart_bytes;
 	u32 epoch_ms;
@@ -287,6 +287,7 @@ struct kspan_node {
  * @nmiss: requests that were not
  * @huge: those that have a mapping to themselves, the last to come first
  * @huge_pages: of those; not in @npages
+ * @huge_bytes: that were in use of them: the rest of a mapping nobody has touched
  */
 struct kspan_warm {
 	u64 has[KSPAN_WARM_PAGES / 64];
@@ -296,6 +297,7 @@ struct kspan_warm {
 	u32 nmiss;
 	port_list_t huge;
 	u32 huge_pages;
+	size_t huge_bytes;
 };
 
 /**

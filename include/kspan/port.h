@@ -32,8 +32,8 @@
  *   port_kick(heap)		spans came or went: have heap_scavenge(heap) called each
  *	epoch until it returns false; by somebody else, since the caller may have
  *	frozen the slots
- *   port_may_keep(heap, npages)	whether heap_scavenge() will be called by itself for so
- *	many pages that are to lie idle beside others (a small program's own calls will
+ *   port_may_keep(heap, nbytes)	whether heap_scavenge() will be called by itself for so
+ *	much memory that is to lie idle beside other (a small program's own calls will
  *	do); under the heap's lock
  *   port_heap_start(heap)		the default heap was used before it was made
  *   port_obj_alloc(p, size, gfp, noscan, caller), port_obj_free(p, caller)

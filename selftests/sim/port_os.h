@@ -173,7 +173,7 @@ void port_error(struct kspan_heap *heap);
 void port_set_errno(int e);
 void port_kick(struct kspan_heap *heap);
 
-static inline bool port_may_keep(struct kspan_heap *heap, size_t npages)
+static inline bool port_may_keep(struct kspan_heap *heap, size_t nbytes)
 {
 	return true;
 }

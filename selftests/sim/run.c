@@ -30,7 +30,7 @@ static bool heap_start(void)
 		.transfer_bytes = cfg(CFG_STACK_BYTES),
 		.transfer_objs = cfg(CFG_STACK_OBJS),
 		.warm_pages = KSPAN_WARM_PAGES,
-		.warm_huge_pages = 4 * KSPAN_ARENA_PAGES,
+		.warm_huge_bytes = 16 << 20,
 		.spares = cfg(CFG_SPARES),
 		.apart_bytes = 8192,
 		.nr_nodes = cfg(CFG_NODES),
