@@ -18,7 +18,7 @@
 #include "params.h"
 
 /* What one CPU's stack of one class may hold: enough for a word of a bitmap. */
-#define STACK_BYTES	SZ_64K
+#define STACK_BYTES	SZ_128K
 #define STACK_OBJS	64
 #define TRANSFER_BYTES	SZ_1M
 #define TRANSFER_OBJS	1024
