@@ -960,18 +960,34 @@ static int test_cache_ctor(void)
 	return 0;
 }
 
-/* While an object of each span is out, no constructor runs a second time. */
+static unsigned int nkept, nagain;
+
+/* Every tenth of objs[] is out: nothing in its span is constructed again. */
+static void thing_construct_once(void *obj)
+{
+	unsigned int i;
+
+	for (i = 0; i < nkept; i += 10)
+		nagain += (uintptr_t)obj / (8 * KIB) == (uintptr_t)objs[i] / (8 * KIB);
+	thing_construct(obj);
+}
+
+/*
+ * While an object of each span is out, no constructor runs a second time. On more spans
+ * it may: what was freed can lie in the cache of a CPU that the test has left.
+ */
 static int test_cache_ctor_once(void)
 {
 	unsigned int round, i, n = 200;
 	struct kspan_cache *cache;
-	u64 first, nuses = 0;
+	u64 nuses = 0;
 
-	cache = kspan_cache_create("things", sizeof(struct thing), 0, 0, thing_construct);
+	nkept = 0;
+	nagain = 0;
+	cache = kspan_cache_create("things", sizeof(struct thing), 0, 0, thing_construct_once);
 	EXPECT(cache);
-	nconstructed = 0;
 	EXPECT(kspan_cache_alloc_bulk(cache, GFP_KERNEL, n, objs) == n);
-	first = nconstructed;
+	nkept = n;
 	for (round = 0; round < 5; round++) {
 		for (i = 0; i < n; i++) {
 			struct thing *thing = objs[i];
@@ -988,7 +1004,7 @@ static int test_cache_ctor_once(void)
 		for (i = 0; i < n; i++)
 			nuses += ((struct thing *)objs[i])->nuses;
 	}
-	EXPECT(nconstructed == first && nuses > n);
+	EXPECT(!nagain && nuses > n);
 	kspan_cache_free_bulk(cache, n, objs);
 	EXPECT(kspan_cache_destroy(cache) == 0);
 	return 0;
