@@ -667,7 +667,8 @@ static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flag
  * noscan. It moves only when it must, or when most of it would be idle.
  *
  * Context: as kspan_alloc().
- * Return: the object; NULL when there is no memory: the old one is then as it was.
+ * Return: the object; NULL when there is no memory: the old one is then as it was; or
+ * when @ptr is no object, which is reported.
  */
 void *kspan_realloc(void *ptr, size_t size, gfp_t flags)
 {
@@ -857,22 +858,31 @@ void kspan_free(const void *ptr)
 		heap_free_slow(&kspan_heap0, (void *)ptr, CALLER());
 }
 
-/**
- * kspan_free_sized - free an object whose size the caller knows
- * @ptr: the object
- * @size: what was asked for; a checked heap compares it with the object's class
- *
- * Context: as kspan_free().
- */
-void kspan_free_sized(const void *ptr, size_t size)
+/* The rest of kspan_free_sized(): in a checked heap no free is a hit. */
+static noinline void free_sized_rest(const void *ptr, size_t size, uintptr_t caller)
 {
 	size_t have = heap_checked(&kspan_heap0) ? heap_size(&kspan_heap0, ptr) : 0;
 
 	if (unlikely(have && size > have))
 		port_report("free of %p with size %zu, but the object has %zu bytes", ptr,
 			    size, have);
-	port_obj_free(ptr, CALLER());
-	heap_free(&kspan_heap0, ptr, CALLER());
+	free_observed(ptr, caller);
+}
+
+/**
+ * kspan_free_sized - free an object whose size the caller knows
+ * @ptr: the object
+ * @size: bytes, as they were asked for; a checked heap reports it when the object is
+ *	smaller
+ *
+ * Takes as long as kspan_free(): what is checked is the caller, not the time.
+ *
+ * Context: as kspan_free().
+ */
+void kspan_free_sized(const void *ptr, size_t size)
+{
+	if (port_watch_free() || unlikely(!heap_free_hit(&kspan_heap0, ptr)))
+		free_sized_rest(ptr, size, CALLER());
 }
 
 /**
@@ -911,12 +921,16 @@ void kspan_free_bulk(size_t n, void **objs)
 }
 
 /**
- * kspan_size - bytes that may be used at @ptr
- * @ptr: an object; NULL, ZERO_SIZE_PTR and what is not the start of an object
+ * kspan_size - bytes that an object has
+ * @ptr: the object; NULL, ZERO_SIZE_PTR and what is not the start of an object
  *	of kspan's have 0
  *
+ * For accounting. Who wants to use all of them asks for kspan_good_size() bytes: the
+ * compiler knows what was asked for (alloc_size), and with FORTIFY_SOURCE a use beyond
+ * that stops the program or the kernel.
+ *
  * Context: any.
- * Return: at least what was asked for.
+ * Return: bytes, at least what was asked for.
  */
 size_t kspan_size(const void *ptr)
 {
