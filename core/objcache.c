@@ -145,7 +145,7 @@ static bool cache_geometry(size_t *size, size_t align)
  * @flags: .
  * @ctor: .
  *
- * Return: the cache; NULL with EINVAL or ENOMEM.
+ * Return: the cache; NULL with EINVAL, reported, or with ENOMEM.
  */
 struct kspan_cache *cache_create(struct kspan_heap *heap, const char *name, size_t size,
 				 size_t align, unsigned int flags, void (*ctor)(void *obj))
@@ -154,8 +154,11 @@ struct kspan_cache *cache_create(struct kspan_heap *heap, const char *name, size
 	size_t asked = size;
 
 	if (!name || !cache_geometry(&size, align) ||
-	    (flags & ~(KSPAN_TYPESAFE_BY_RCU | KSPAN_NOSCAN)))
+	    (flags & ~(KSPAN_TYPESAFE_BY_RCU | KSPAN_NOSCAN))) {
+		port_report("object cache %s: no objects of %zu bytes, align %zu, flags 0x%x",
+			    name ? name : "without a name", asked, align, flags);
 		return heap_fail(heap, EINVAL);
+	}
 	cache = fix_alloc(&heap->fix[FIX_CACHE], GFP_KERNEL);
 	if (!cache)
 		return heap_fail(heap, ENOMEM);
