@@ -4,8 +4,9 @@
  *
  * A session is an object of an object cache; its name and its log are plain
  * memory. Readers find sessions under rcu_read_lock(), so a session that goes
- * is freed after a grace period. Loading the module opens `count` sessions,
- * writes to them, looks all of them up and closes every other one.
+ * is freed after a grace period, and says until then that it is closed. Loading
+ * the module opens `count` sessions, writes to them, looks all of them up and
+ * closes every other one.
  */
 #define pr_fmt(fmt) "kspan_example: " fmt
 
@@ -25,13 +26,14 @@ MODULE_PARM_DESC(count, "sessions to open (default 1000)");
 
 /**
  * struct session - one of them
- * @lock: guards @log, @nlog, @cap; made once, by the constructor
+ * @lock: guards @log, @nlog, @cap, @closed; made once, by the constructor
  * @node: in the table
  * @id: what readers look for
  * @name: allocated; never changes
  * @log: array of numbers that grows
  * @nlog: numbers in @log
  * @cap: numbers that @log has room for
+ * @closed: it has left the table, and has no @log any more
  */
 struct session {
 	spinlock_t lock;
@@ -41,6 +43,7 @@ struct session {
 	u32 *log;
 	size_t nlog;
 	size_t cap;
+	bool closed;
 };
 
 static DEFINE_HASHTABLE(table, 8);
@@ -55,11 +58,21 @@ static void session_construct(void *obj)
 	spin_lock_init(&session->lock);
 }
 
+/* It has left the table, but who found it there before may be at work with it. */
 static void session_free(struct session *session)
 {
-	kspan_free(session->log);
-	kspan_free(session->name);
-	/* readers may still look at the session itself, at nothing it points to */
+	unsigned long flags;
+	u32 *log;
+
+	spin_lock_irqsave(&session->lock, flags);
+	log = session->log;
+	session->log = NULL;
+	session->closed = true;
+	spin_unlock_irqrestore(&session->lock, flags);
+	/* nobody has it now: who comes later sees that the session is closed */
+	kspan_free(log);
+	/* these may still be looked at, without a lock */
+	kspan_free_rcu(session->name);
 	kspan_free_rcu(session);
 }
 
@@ -73,6 +86,7 @@ static int session_open(u32 id, const char *name)
 	session->nlog = 0;
 	session->cap = 0;
 	session->log = NULL;
+	session->closed = false;
 	session->name = kspan_strdup(name, GFP_KERNEL);
 	if (!session->name) {
 		kspan_cache_free(session_cache, session);
@@ -103,6 +117,10 @@ static int session_log(struct session *session, u32 number)
 	int err = -ENOMEM;
 
 	spin_lock_irqsave(&session->lock, flags);
+	if (session->closed) {
+		spin_unlock_irqrestore(&session->lock, flags);
+		return -ENOENT;
+	}
 	/* what is there as long as it has room; else twice as much, or NULL */
 	log = kspan_grow_array(session->log, &session->cap, session->nlog + 1,
 			       sizeof(*session->log), GFP_ATOMIC);
@@ -113,6 +131,17 @@ static int session_log(struct session *session, u32 number)
 	}
 	spin_unlock_irqrestore(&session->lock, flags);
 	return err;
+}
+
+static bool session_ends_with(struct session *session, size_t nlog, u32 number)
+{
+	unsigned long flags;
+	bool yes;
+
+	spin_lock_irqsave(&session->lock, flags);
+	yes = !session->closed && session->nlog == nlog && session->log[nlog - 1] == number;
+	spin_unlock_irqrestore(&session->lock, flags);
+	return yes;
 }
 
 static void session_close(u32 id)
@@ -160,8 +189,7 @@ static int use_sessions(void)
 
 		for (i = 0; session && i <= id % 20 && !err; i++)
 			err = session_log(session, id + i);
-		nfound += session && session->nlog == id % 20 + 1 &&
-			  session->log[id % 20] == id + id % 20;
+		nfound += session && session_ends_with(session, id % 20 + 1, id + id % 20);
 	}
 	rcu_read_unlock();
 	for (id = 0; id < count; id += 2)
