@@ -46,6 +46,10 @@ KSPAN_API void kspan_free_bulk(size_t n, void **objs);
 KSPAN_API void kspan_free_rcu(const void *ptr);
 KSPAN_API void kspan_rcu_barrier(void);
 
+#ifdef DEFINE_FREE	/* the kernel's <linux/cleanup.h>: __free(kspan_free) */
+DEFINE_FREE(kspan_free, void *, if (_T) kspan_free(_T))
+#endif
+
 /* From any context, an NMI or a signal handler too: no lock is waited for. */
 KSPAN_API void *kspan_alloc_nolock(size_t size, gfp_t flags) KSPAN_MALLOC(1);
 KSPAN_API void *kspan_zalloc_nolock(size_t size, gfp_t flags) KSPAN_MALLOC(1);

@@ -270,6 +270,26 @@ static int check_mempool(mempool_t *pool)
 	return 0;
 }
 
+#ifdef DEFINE_FREE
+static int use_and_leave(void)
+{
+	void *obj __free(kspan_free) = kspan_alloc(100, GFP_KERNEL);
+	void *none __free(kspan_free) = NULL;
+
+	EXPECT(obj && !none);
+	return 0;
+}
+
+static int test_scope(void)
+{
+	u64 before = objects_live();
+
+	EXPECT(!use_and_leave());
+	EXPECT(objects_live() == before);
+	return 0;
+}
+#endif
+
 static int test_mempool(void)
 {
 	struct kspan_cache *cache = kspan_cache_create("mempool", 300, 8, 0, NULL);
@@ -658,6 +678,9 @@ static const struct api_test kernel_tests[] = {
 	{ "alloc and free in softirq context", test_softirq },
 	{ "free after a grace period of RCU", test_rcu },
 	{ "mempools of kspan's objects", test_mempool },
+#ifdef DEFINE_FREE
+	{ "an object is freed when its scope is left", test_scope },
+#endif
 	{ "pages show in Slab:", test_meminfo },
 	{ "wrong frees are counted and do no harm", test_misuse },
 	{ "all CPUs and their interrupts free each other's objects", test_all_cpus },
