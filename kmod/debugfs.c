@@ -7,6 +7,7 @@
  *   guards      the guarded objects, see guard.c
  *   verify      reading it checks the whole heap: "ok", or what is wrong
  *   release     writing to it gives all idle memory back
+ *   fail_kspan  fault injection, where the kernel has it: see debug.c
  *
  * See core/stats.c for the numbers.
  */
@@ -67,6 +68,7 @@ static const struct stats_field stats_fields[] = {
 	FIELD(ngrow,		UNIT_COUNT, "requests to the system"),
 	FIELD(nrelease,		UNIT_COUNT, "times that idle pages went back"),
 	FIELD(nfail,		UNIT_COUNT, "allocations that failed"),
+	FIELD(ndeferred,	UNIT_COUNT, "frees that kspan_free_nolock() put off"),
 	FIELD(ndouble,		UNIT_COUNT, "double frees"),
 	FIELD(ninterior,	UNIT_COUNT, "frees of a pointer into an object"),
 	FIELD(nforeign,		UNIT_COUNT, "frees of memory that is not kspan's"),

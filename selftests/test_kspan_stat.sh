@@ -47,7 +47,7 @@ once()
 	try "$1: once" stat -o -f "$data"
 	try "$1: where the memory is" shows '^Memory: +4\.0 MiB from the system: 2\.0 MiB in spans \(50\.0 % live\), 1\.0 MiB idle, 512\.0 KiB'
 	try "$1: the objects" shows '^Objects: 10000 live \(1\.0 MiB\), 2\.0 KiB free in the CPU caches; 2 of them large \(64\.0 KiB\)'
-	try "$1: the calls" shows '^Calls: +100000 allocations, 90000 frees, 3 failed, wrong frees: 2 '
+	try "$1: the calls" shows '^Calls: +100000 allocations, 90000 frees, 3 failed, wrong frees: 2, wrong writes: 4 \(see'
 	try "$1: a size class" shows '^ +1000 +60 +78\.1 +64 +10 +80 +99\.0 +50000 +- +size-64$'
 	try "$1: an object cache with a space in its name" shows '^ +1000 +20 +90\.4 +200 +27 +216 +- +5000 +- +my cache$'
 	try "$1: the largest first" test "$(names)" = "size-1024-noscan,my cache,size-64,size-64-noscan"
