@@ -104,7 +104,7 @@ struct kspan_reserve *kspan_cache_reserve_prefill(struct kspan_cache *cache, gfp
 
 /**
  * kspan_reserve_refill - have objects at hand again
- * @reserve: the reserve; a larger one replaces it where @n needs one
+ * @reserve: the reserve, not NULL; a larger one replaces it where @n needs one
  * @flags: as for its prefill
  * @n: how many there shall be, at least
  *

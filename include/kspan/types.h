@@ -4,8 +4,8 @@
  *
  * In a module they are the kernel's own. A program gets the same names here:
  * gfp_t and the GFP_* flags so that one source file compiles in both worlds.
- * Of the flags only __GFP_ZERO, __GFP_NOWARN, __GFP_NOFAIL at a hard limit and
- * the difference between waiting and not waiting mean something in userspace.
+ * Of the flags only __GFP_ZERO, and __GFP_NOFAIL at a hard limit, mean something
+ * in userspace.
  */
 #ifndef KSPAN_TYPES_H
 #define KSPAN_TYPES_H
