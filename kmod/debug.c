@@ -102,35 +102,6 @@ static int stacks_prepare(void)
 
 #endif
 
-/* Faults: probability, interval, times and the rest are in debugfs. */
-
-#ifdef CONFIG_FAULT_INJECTION
-
-static DECLARE_FAULT_ATTR(kspan_fail);
-
-bool port_should_fail(size_t size, gfp_t gfp)
-{
-	return should_fail(&kspan_fail, size);
-}
-
-void __init kspan_debug_files(struct dentry *dir)
-{
-	fault_create_debugfs_attr("fail_kspan", dir, &kspan_fail);
-}
-
-#else
-
-bool port_should_fail(size_t size, gfp_t gfp)
-{
-	return false;
-}
-
-void __init kspan_debug_files(struct dentry *dir)
-{
-}
-
-#endif
-
 /* Parameters */
 
 /**
@@ -164,6 +135,51 @@ static struct debug_param params[] = {
 	[PARAM_FAIL] = { "fail", KSPAN_DEBUG_FAIL, 1 },
 	[PARAM_FAIL_EVERY] = { "fail_every", KSPAN_DEBUG_FAIL, INT_MAX },
 };
+
+/* Faults: probability, interval, times and the rest are in debugfs. */
+
+#ifdef CONFIG_FAULT_INJECTION
+
+static DECLARE_FAULT_ATTR(kspan_fail);
+
+/*
+ * On PREEMPT_RT the kernel's random numbers may have a lock that sleeps: no question is
+ * asked there where none may be asked of the page allocator.
+ */
+bool port_should_fail(size_t size, gfp_t gfp)
+{
+	return READ_ONCE(params[PARAM_FAIL].value) && port_may_ask_source() &&
+	       should_fail(&kspan_fail, size);
+}
+
+void __init kspan_debug_files(struct dentry *dir)
+{
+	fault_create_debugfs_attr("fail_kspan", dir, &kspan_fail);
+}
+
+/* fault_create_debugfs_attr() keeps a reference, and has no counterpart. */
+void kspan_debug_files_drop(void)
+{
+	dput(kspan_fail.dname);
+	kspan_fail.dname = NULL;
+}
+
+#else
+
+bool port_should_fail(size_t size, gfp_t gfp)
+{
+	return false;
+}
+
+void __init kspan_debug_files(struct dentry *dir)
+{
+}
+
+void kspan_debug_files_drop(void)
+{
+}
+
+#endif
 
 /**
  * kspan_debug_config - what the parameters say

@@ -302,5 +302,6 @@ void __init kspan_debugfs_start(void)
 
 void kspan_debugfs_stop(void)
 {
+	kspan_debug_files_drop();
 	debugfs_remove(debugfs_dir);
 }

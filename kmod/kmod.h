@@ -27,6 +27,7 @@ void kspan_shrinker_stop(void);
 /* debug.c */
 void kspan_debug_config(struct kspan_debug_config *config);
 void kspan_debug_files(struct dentry *dir);
+void kspan_debug_files_drop(void);
 
 /* guard.c */
 void kspan_guards_show(struct seq_file *m);

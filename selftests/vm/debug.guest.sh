@@ -9,7 +9,7 @@
 . ./guest-lib.sh
 debugfs=/sys/kernel/debug/kspan
 params=/sys/module/kspan/parameters
-plan 70
+plan 71
 
 # said TEXT: the log has it since the mark.
 said()
@@ -138,6 +138,10 @@ if [ -d $debugfs/fail_kspan ]; then
 else
 	check_fails "fail=1 is refused without the kernel's injector" set_param fail 1
 fi
+set_param fail_every 100000
+provoke failures
+check "fail_every alone does not ask it" said "kspan_test: 0 of 1000 failed"
+set_param fail_every 0
 
 check "what a cache's end finds is listed" provoke cache_leak
 check "without call sites, when nothing is on" said "kspan: leak: .* bytes, leaky$"
