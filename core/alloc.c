@@ -638,6 +638,14 @@ void *kspan_zalloc_node(size_t size, gfp_t flags, int node)
 			false, CALLER());
 }
 
+/* Whether an object was allocated as one without pointers. */
+static bool is_noscan(const void *ptr)
+{
+	const struct kspan_span *span = pagemap_span(&kspan_heap0, (uintptr_t)ptr);
+
+	return span && span->noscan;
+}
+
 static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flags,
 					      uintptr_t caller)
 {
@@ -647,12 +655,12 @@ static __always_inline void *realloc_observed(void *ptr, size_t size, gfp_t flag
 	port_obj_free(ptr, caller);
 	obj = heap_realloc(&kspan_heap0, ptr, size, flags, caller);
 	if (obj) {
-		port_obj_alloc(obj, size, flags, false, caller);
+		port_obj_alloc(obj, size, flags, port_watch_alloc() && is_noscan(obj), caller);
 		return obj;
 	}
 	have = heap_size(&kspan_heap0, ptr);
 	if (have)	/* nothing has happened to it, unless it is not ours */
-		port_obj_alloc(ptr, have, flags, false, caller);
+		port_obj_alloc(ptr, have, flags, port_watch_alloc() && is_noscan(ptr), caller);
 	return NULL;
 }
 

@@ -445,7 +445,10 @@ static noinline int provoke_held(void)
 
 static noinline int provoke_hidden(void)
 {
-	hidden_by = kspan_alloc_noscan(64, GFP_KERNEL);
+	/* it stays one without pointers when it moves */
+	hidden_by = kspan_realloc(kspan_alloc_noscan(64, GFP_KERNEL), 600, GFP_KERNEL);
+	if (!hidden_by)
+		return -ENOMEM;
 	*hidden_by = kspan_alloc(64, GFP_KERNEL);
 	return *hidden_by ? 0 : -ENOMEM;
 }
