@@ -365,7 +365,7 @@ static int cache_thread(void *arg)
 
 static void worker_start(void *unused)
 {
-	hrtimer_start(&this_cpu_ptr(&workers)->timer, ns_to_ktime(TIMER_NS), HRTIMER_MODE_REL);
+	hrtimer_start(&this_cpu_ptr(&workers)->timer, ns_to_ktime(TIMER_NS), HRTIMER_MODE_REL_HARD);
 }
 
 static void workers_start(void)
@@ -377,7 +377,7 @@ static void workers_start(void)
 
 		for (i = 0; i < NR_CONTEXTS; i++)
 			worker->random[i] = cpu * NR_CONTEXTS + i + 1;
-		compat_hrtimer_setup(&worker->timer, stress_timer, HRTIMER_MODE_REL);
+		compat_hrtimer_setup(&worker->timer, stress_timer, HRTIMER_MODE_REL_HARD);
 		tasklet_setup(&worker->tasklet, stress_tasklet);
 		threads[cpu] = kthread_run(stress_thread, worker, "kspan_stress/%d", cpu);
 	}

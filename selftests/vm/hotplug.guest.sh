@@ -5,7 +5,7 @@
 # ends object caches with them.
 
 . ./guest-lib.sh
-plan 10
+plan 12
 
 # cycle CPU...: off and on again
 cycle()
@@ -69,6 +69,26 @@ echo no_cpu_caches >/sys/module/kspan_test/parameters/provoke
 check "the client goes, its caches too" rmmod kspan_test
 echo 0 >/sys/devices/system/cpu/cpu1/online
 check "kspan.ko goes while a CPU is down" rmmod kspan
+echo 1 >/sys/devices/system/cpu/cpu1/online
+
+# cached: bytes of free objects in the CPUs' caches, and on their way between them
+cached()
+{
+	awk '$1 == "cached_bytes" { print $2 }' /sys/kernel/debug/kspan/stats
+}
+
+# without the epochs, in which what lies idle goes back anyhow
+insmod /modules/kspan.ko epoch_ms=0
+insmod /modules/kspan_test.ko idle=1
+echo 1 >/sys/kernel/debug/kspan/release
+before=$(cached)
+taskset 2 sh -c "echo pairs >/sys/module/kspan_test/parameters/provoke"
+filled=$(cached)
+check "a CPU has free objects in its cache" test "$filled" -ge $((before + 2000))
+echo 0 >/sys/devices/system/cpu/cpu1/online
+check "which go with it" test "$(cached)" -lt "$filled"
+rmmod kspan_test
+rmmod kspan
 echo 1 >/sys/devices/system/cpu/cpu1/online
 check "and comes back, with it" sh -c "insmod /modules/kspan.ko && rmmod kspan"
 finish
