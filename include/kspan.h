@@ -47,7 +47,7 @@ KSPAN_API void kspan_free_rcu(const void *ptr);
 KSPAN_API void kspan_rcu_barrier(void);
 
 #ifdef DEFINE_FREE	/* the kernel's <linux/cleanup.h>: __free(kspan_free) */
-DEFINE_FREE(kspan_free, void *, if (_T) kspan_free(_T))
+DEFINE_FREE(kspan_free, void *, kspan_free(_T))
 #endif
 
 /* From any context, an NMI or a signal handler too: no lock is waited for. */
