@@ -49,7 +49,7 @@ void *heap_meta_get(struct kspan_heap *heap, size_t nbytes, gfp_t gfp, size_t *g
 	unsigned long flags;
 
 	if (!port_may_ask_source())
-		return heap_lack(heap, 1);
+		return heap_lack(heap, 1, 1, port_node());
 	nbytes = pages_to_bytes(bytes_to_pages(nbytes + CHUNK_HEAD));
 	if (!heap_within_limit(heap, nbytes, gfp))
 		return NULL;
@@ -242,7 +242,7 @@ static bool heap_grow(struct kspan_heap *heap, u32 npages, u32 align, int nodeid
 	void *mem;
 
 	if (!port_may_ask_source())
-		return heap_lack(heap, npages);
+		return heap_lack(heap, npages, align, nodeid);
 	warm_flush_huge(heap);
 	mem = source->get(source, min, grow_bytes(heap, min),
 			  piece_align(heap, npages, align), gfp, source_node(heap, nodeid), &got);

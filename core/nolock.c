@@ -5,7 +5,10 @@
  *
  * Allocation tries the CPU's stack, then the locks on its way down: one that is
  * taken is a failure. It never asks the source for pages; what it lacked is
- * noted, and brought by whoever catches up.
+ * noted, and brought by whoever catches up. There is room for one note. Of two the one
+ * of fewer pages stays, and of two of as many the later: what the source does not have
+ * in one piece must not be in the way of what it has. Whose note was lost fails again,
+ * and notes again.
  *
  * A free that the CPU's stack does not take is put off. A free object's memory
  * is nobody's to write, so the link cannot be in there: each span has a second
@@ -230,8 +233,49 @@ static void pending_free_list(struct kspan_heap *heap, struct kspan_span **list)
 	heap_end_frees(heap, which);
 }
 
-/* Have pages and metadata at hand for the next who may not wait for them. */
-static void bring_lacking(struct kspan_heap *heap, u32 npages)
+/*
+ * A note of what was lacking; 0 is none.
+ *
+ *	 31     24 23        14 13          10 9       0
+ *	+---------+------------+--------------+---------+
+ *	| nothing | node       | log2 (align) | pages   |
+ *	+---------+------------+--------------+---------+
+ */
+#define LACK_ALIGN_SHIFT	10
+#define LACK_NODE_SHIFT		14
+#define LACK_PAGES_MASK		((1u << LACK_ALIGN_SHIFT) - 1)
+#define LACK_ALIGN_MASK		((1u << (LACK_NODE_SHIFT - LACK_ALIGN_SHIFT)) - 1)
+
+_Static_assert(KSPAN_ARENA_PAGES <= LACK_PAGES_MASK, "any span but a huge one can be noted");
+_Static_assert(KSPAN_ARENA_PAGES <= 1ull << LACK_ALIGN_MASK, "and any alignment of one");
+_Static_assert((u64)KSPAN_MAX_NODES << LACK_NODE_SHIFT <= 1ull << 32, "and any node");
+
+static u32 lack_note(u32 npages, u32 align, u32 nodeid)
+{
+	return nodeid << LACK_NODE_SHIFT | port_ctz64(align) << LACK_ALIGN_SHIFT | npages;
+}
+
+static u32 lack_npages(u32 note)
+{
+	return note & LACK_PAGES_MASK;
+}
+
+static u32 lack_align(u32 note)
+{
+	return 1u << (note >> LACK_ALIGN_SHIFT & LACK_ALIGN_MASK);
+}
+
+static int lack_node(u32 note)
+{
+	return note >> LACK_NODE_SHIFT;
+}
+
+/*
+ * Have pages and metadata at hand for the next who may not wait for them. Without
+ * __GFP_THISNODE the node grows before others are looked at, and a node that is full is
+ * no reason to have none anywhere: a large span may be of any.
+ */
+static void bring_lacking(struct kspan_heap *heap, u32 note)
 {
 	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
 	struct kspan_span *span;
@@ -239,7 +283,8 @@ static void bring_lacking(struct kspan_heap *heap, u32 npages)
 
 	for (i = FIX_SPAN_WORD; i < FIX_SPAN_BIG; i++)
 		fix_free(&heap->fix[i], fix_alloc(&heap->fix[i], gfp));
-	span = heap_span_alloc(heap, npages, 1, KSPAN_MAX_OBJS, KSPAN_PC_NONE, -1, gfp);
+	span = heap_span_alloc(heap, lack_npages(note), lack_align(note), KSPAN_MAX_OBJS,
+			       KSPAN_PC_NONE, lack_node(note), gfp);
 	if (!span)
 		return;
 	span->nobjs = KSPAN_MAX_OBJS;	/* heap_span_free() goes by it */
@@ -254,13 +299,13 @@ static void bring_lacking(struct kspan_heap *heap, u32 npages)
  */
 noinline void heap_catch_up_slow(struct kspan_heap *heap)
 {
-	u32 npages = port_load(&heap->lacking);
+	u32 note;
 
 	pending_free_list(heap, &heap->pending);
-	if (npages) {
-		port_store(&heap->lacking, 0);
-		bring_lacking(heap, npages);
-	}
+	note = port_load(&heap->lacking);
+	/* if it is another one now, whoever made it has called port_defer() */
+	if (note && port_cas(&heap->lacking, note, 0))
+		bring_lacking(heap, note);
 }
 
 /**
@@ -302,16 +347,22 @@ void heap_catch_up_all(struct kspan_heap *heap)
  * heap_lack - pages, or what belongs to them, were not at hand
  * @heap: which
  * @npages: how many in one piece would have done
+ * @align: at a multiple of so many
+ * @nodeid: on this NUMA node; there is none of this number: node 0
  *
- * Have somebody bring them who may ask the source.
+ * Have somebody bring them who may ask the source. Of two at a time one may be forgotten.
  *
  * Context: any.
  * Return: NULL, which is what the caller's request ends in.
  */
-void *heap_lack(struct kspan_heap *heap, u32 npages)
+void *heap_lack(struct kspan_heap *heap, u32 npages, u32 align, int nodeid)
 {
-	if (port_load(&heap->lacking) < npages)
-		port_store(&heap->lacking, npages);
+	u32 have = port_load(&heap->lacking);
+
+	if ((u32)nodeid >= heap->nnodes)
+		nodeid = 0;
+	if (!have || npages <= lack_npages(have))
+		port_store(&heap->lacking, lack_note(npages, align, nodeid));
 	port_defer(heap);
 	return NULL;
 }
@@ -328,7 +379,7 @@ static bool central_grow_nolock(struct kspan_central *central)
 	span = heap_span_alloc_nolock(heap, central->npages, central->align, central->nobjs,
 				      central->pclass, central->nodeid);
 	if (!span)
-		return heap_lack(heap, central->npages);
+		return heap_lack(heap, central->npages, central->align, central->nodeid);
 	span_init(span, central);
 	port_list_add(&span->node, &central->partial);
 	central->nspan++;
@@ -366,7 +417,7 @@ static void *large_alloc_nolock(struct kspan_heap *heap, size_t size)
 	npages = bytes_to_pages(size);
 	span = heap_span_alloc_nolock(heap, npages, 1, 1, KSPAN_PC_LARGE, -1);
 	if (!span)
-		return heap_lack(heap, npages);
+		return heap_lack(heap, npages, 1, port_node());
 	span->bytes = size;
 	return (void *)span->start;
 }
@@ -511,10 +562,11 @@ void heap_free_nolock(struct kspan_heap *heap, void *ptr, uintptr_t caller)
  *
  * Never sleeps, waits for a lock, or asks the system for pages: so it fails
  * where kspan_alloc() would not, and the caller must be able to go on without
- * the object. What was lacking is brought soon afterwards: in a kernel by an
- * interrupt, in a program by the next call of another function that finds its CPU's
- * cache empty. Leak detectors are not told of the object. The idea is that of SLUB's
- * kmalloc_nolock().
+ * the object. What was lacking is brought soon afterwards, to the CPU's NUMA node if that
+ * has memory: in a kernel by an interrupt, in a program by the next call of another
+ * function that finds its CPU's cache empty. Of several calls that fail before that, what
+ * one of them lacked is. Leak detectors are not told of the object. The idea is that of
+ * SLUB's kmalloc_nolock().
  *
  * Context: any: NMI and hardirq, on PREEMPT_RT too; a signal handler, whatever it
  * interrupted. May set errno.

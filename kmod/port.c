@@ -327,12 +327,20 @@ static struct page *source_get_pages(unsigned int least, unsigned int *order, gf
 	/* The page allocator objects to __GFP_NOFAIL for large blocks: see below. */
 	if (least <= 1)
 		return alloc_pages_node(node, gfp, least);
-	do {
+	for (;;) {
 		page = alloc_pages_node(node, gfp & ~__GFP_NOFAIL, least);
-		if (!page && must)
-			schedule_timeout_uninterruptible(1);
-	} while (!page && must);
-	return page;
+		if (page || !must)
+			return page;
+		/*
+		 * A memory cgroup at its limit may have nothing to reclaim, and kills nobody
+		 * for so large a block or if the caller is dying already. It is charged beyond
+		 * the limit with __GFP_NOFAIL or with this flag alone, which lets the page
+		 * allocator take as much of its reserves as __GFP_NOFAIL does.
+		 */
+		if (gfp & __GFP_ACCOUNT)
+			gfp |= __GFP_HIGH;
+		schedule_timeout_uninterruptible(1);
+	}
 }
 
 /*

@@ -126,8 +126,14 @@ static inline unsigned long port_lock(port_lock_t *lock)
 	return flags;
 }
 
+/*
+ * In a kernel for one CPU a lock is no more than interrupts off, and can always be had:
+ * an NMI cannot see that it has interrupted the holder. It takes none there.
+ */
 static inline bool port_trylock(port_lock_t *lock, unsigned long *flags)
 {
+	if (!IS_ENABLED(CONFIG_SMP) && in_nmi())
+		return false;
 	return raw_spin_trylock_irqsave(lock, *flags);
 }
 

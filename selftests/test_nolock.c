@@ -58,6 +58,68 @@ TEST_F(nolock, what_is_at_hand)
 	ASSERT_EQ(0, nlive());
 }
 
+/* Take every page that is free. An object of this size is all of a span. */
+static u32 take_all_pages(void **objs, u32 max)
+{
+	u32 n;
+
+	for (n = 0; heap->node0.pages.nfree; n++) {
+		must(n < max);
+		objs[n] = get(heap, KSPAN_PAGE_SIZE);
+	}
+	return n;
+}
+
+/* A span of 4 pages at a multiple of 4; the only 5 in one piece that are free have none. */
+TEST_F(nolock, lacking_at_an_alignment)
+{
+	static void *rest[KSPAN_ARENA_PAGES], *objs[64];
+	u32 i, nrest, n = 0, page;
+	void *obj;
+
+	do {
+		ASSERT_LT(n, ARRAY_SIZE(objs));
+		objs[n] = get(heap, 5 * KSPAN_PAGE_SIZE);
+		page = addr_to_page((uintptr_t)objs[n++]);
+	} while (page % 4 != 1 && page % 4 != 2);
+	nrest = take_all_pages(rest, ARRAY_SIZE(rest));
+	put(heap, objs[--n]);
+	ASSERT_EQ(NULL, get_nolock(32768));
+	ASSERT_EQ(5, heap->node0.pages.nfree);
+	heap_catch_up(heap);
+	obj = get_nolock(32768);
+	ASSERT_NE(NULL, obj);
+	put(heap, obj);
+	for (i = 0; i < nrest; i++)
+		put(heap, rest[i]);
+	for (i = 0; i < n; i++)
+		put(heap, objs[i]);
+}
+
+/* What cannot be had is not in the way of what can, whichever is asked for first. */
+TEST(lacking_what_cannot_be_had)
+{
+	void *obj;
+	u32 i;
+
+	for (i = 0; i < 2; i++) {
+		testheap_prepare(&test, true, KSPAN_ARENA_SIZE);
+		testheap_start(&test);
+		/* metadata is of the same range, so it is never whole */
+		if (i)
+			ASSERT_EQ(NULL, get_nolock(KSPAN_ARENA_SIZE));
+		ASSERT_EQ(NULL, get_nolock(64));
+		if (!i)
+			ASSERT_EQ(NULL, get_nolock(KSPAN_ARENA_SIZE));
+		heap_catch_up(heap);
+		obj = get_nolock(64);
+		ASSERT_NE(NULL, obj);
+		put(heap, obj);
+		ASSERT_EQ(NULL, get_nolock(KSPAN_ARENA_SIZE));
+		testheap_end(&test);
+	}
+}
+
 TEST_F(nolock, zeroed)
 {
 	void *obj = get(heap, 500);

@@ -281,6 +281,74 @@ TEST_F(numa, object_caches)
 	ASSERT_EQ(0, cache_destroy(cache));
 }
 
+/* An object without waiting, of a node that need not be the caller's. */
+static void *get_nolock_on(size_t size, int node)
+{
+	return central_take_nolock(heap_central(heap, span_class(size_to_class(size), false), node));
+}
+
+/* What another node has is not what was lacking. */
+TEST_F(numa, what_is_lacking_is_brought_to_its_node)
+{
+	void *obj;
+
+	ASSERT_NE(NULL, heap_node_make(heap, 1, GFP_KERNEL));
+	put(heap, get_on(MIB, 0, 0));
+	ASSERT_LT(0, heap->node0.pages.nfree);
+	ASSERT_EQ(NULL, get_nolock_on(32768, 1));
+	heap_catch_up(heap);
+	obj = get_nolock_on(32768, 1);
+	ASSERT_NE(NULL, obj);
+	ASSERT_EQ(1, node_of(obj));
+	put(heap, obj);
+}
+
+/* A node that has no memory gets none; when it has some again, a call that fails notes it. */
+TEST_F(numa, what_is_lacking_on_a_full_node)
+{
+	void *obj;
+
+	ASSERT_NE(NULL, heap_node_make(heap, 1, GFP_KERNEL));
+	test.ts.node_full[1] = true;
+	ASSERT_EQ(NULL, get_nolock_on(64, 1));
+	heap_catch_up(heap);
+	ASSERT_EQ(NULL, get_nolock_on(64, 1));
+	ASSERT_EQ(0, heap_verify(heap));
+	test.ts.node_full[1] = false;
+	heap_catch_up(heap);
+	obj = get_nolock_on(64, 1);
+	ASSERT_NE(NULL, obj);
+	ASSERT_EQ(1, node_of(obj));
+	put(heap, obj);
+}
+
+static void note_central_1(struct kspan_central *central, void *arg)
+{
+	if (central->nodeid == 1)
+		*(struct kspan_central **)arg = central;
+}
+
+/* The cache has a list for a node that the heap has not met. */
+TEST_F(numa, what_is_lacking_for_a_cache)
+{
+	struct kspan_cache *cache = cache_create(heap, "numa", 200, 0, 0, NULL);
+	struct kspan_central *central = NULL;
+	void *obj;
+
+	ASSERT_NE(NULL, cache);
+	objcache_each_central(heap, note_central_1, &central);
+	ASSERT_NE(NULL, central);
+	put(heap, get_on(MIB, 0, 0));
+	ASSERT_EQ(NULL, heap_node(heap, 1));
+	ASSERT_EQ(NULL, central_take_nolock(central));
+	heap_catch_up(heap);
+	obj = central_take_nolock(central);
+	ASSERT_NE(NULL, obj);
+	ASSERT_EQ(1, node_of(obj));
+	kspan_cache_free(cache, obj);
+	ASSERT_EQ(0, cache_destroy(cache));
+}
+
 /* Everything at once, with memory that comes and does not. */
 TEST_F(numa, random)
 {

@@ -349,7 +349,8 @@ struct kspan_warm {
  * @nfreeing: how many have freed objects in their hands, from these lists or from
  *	quarantine, or are about to tell RCU of some; atomic, see heap_wait_frees()
  * @ndeferred: frees that were put off; atomic
- * @lacking: pages in one piece that kspan_alloc_nolock() did not find; atomic
+ * @lacking: what kspan_alloc_nolock() did not find: how many pages in one piece, aligned
+ *	how, on which node; atomic, see nolock.c
  * @only: @node of a heap with one
  * @node0: node[0]
  */
@@ -722,7 +723,7 @@ void *central_take_nolock(struct kspan_central *central);
 void *heap_alloc_nolock(struct kspan_heap *heap, size_t size, gfp_t gfp, uintptr_t caller);
 void heap_free_nolock(struct kspan_heap *heap, void *ptr, uintptr_t caller);
 bool heap_defer_free(struct kspan_heap *heap, struct kspan_span *span, u32 idx);
-void *heap_lack(struct kspan_heap *heap, u32 npages);
+void *heap_lack(struct kspan_heap *heap, u32 npages, u32 align, int nodeid);
 void heap_catch_up_slow(struct kspan_heap *heap);
 void heap_catch_up_all(struct kspan_heap *heap);
 void heap_catch_up_waiting(struct kspan_heap *heap);

@@ -42,6 +42,9 @@ MODULE_PARM_DESC(stress_ms, "how long the test on all CPUs runs, in ms (default 
 static unsigned int account;
 module_param(account, uint, 0444);
 MODULE_PARM_DESC(account, "run no test but that so many MiB are charged to the memory cgroup");
+static bool account_must;
+module_param(account_must, bool, 0444);
+MODULE_PARM_DESC(account_must, "with account=: they must not fail");
 
 static unsigned int leak;
 module_param(leak, uint, 0444);
@@ -746,15 +749,16 @@ static unsigned long account_used(void)
 static int account_check(void **obj, unsigned long before)
 {
 	const unsigned long npages = account * (SZ_1M >> PAGE_SHIFT);
+	const gfp_t gfp = account_must ? GFP_KERNEL_ACCOUNT | __GFP_NOFAIL : ACCOUNT_GFP;
 	unsigned int i;
 
 	for (i = 0; i < account; i++) {
-		obj[i] = kspan_alloc(SZ_1M, ACCOUNT_GFP);
+		obj[i] = kspan_alloc(SZ_1M, gfp);
 		EXPECT(obj[i]);
 		memset(obj[i], i, SZ_1M);
 	}
 	EXPECT(account_used() >= before + npages - ACCOUNT_SLACK);
-	obj[0] = kspan_realloc(obj[0], 2 * SZ_1M, ACCOUNT_GFP);
+	obj[0] = kspan_realloc(obj[0], 2 * SZ_1M, gfp);
 	EXPECT(obj[0]);
 	return 0;
 }

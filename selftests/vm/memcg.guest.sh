@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # __GFP_ACCOUNT: large objects are charged to the memory cgroup of who allocates, and
-# fail at its limit.
+# fail at its limit, unless they must not.
 
 . ./guest-lib.sh
-plan 9
+plan 10
 cg=/tmp/cgroup
 
 # in_group COMMAND...: with the group's limit in force
@@ -26,6 +26,9 @@ check "16 MiB fit into 24" in_group insmod /modules/kspan_test.ko account=16
 rmmod kspan_test
 
 check_fails "40 MiB do not" in_group insmod /modules/kspan_test.ko account=40
+check "but go beyond the limit where they must not fail" \
+	in_group insmod /modules/kspan_test.ko account=40 account_must=1
+rmmod kspan_test
 check "nothing stays charged" sh -c "[ \$(cat $cg/t/memory.current) -lt 4194304 ]"
 check "the heap is sound" grep -qx ok /sys/kernel/debug/kspan/verify
 check "kspan.ko goes" rmmod kspan
