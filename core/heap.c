@@ -940,7 +940,8 @@ static void misuse_report(struct kspan_heap *heap, struct kspan_span *span, cons
  * @ptr: what was freed
  * @caller: by whom, 0 when it was not seen at the free itself
  *
- * One report, one count; what follows (abort or go on) is the world's choice.
+ * One count, and one report unless there were too many just now; what follows (abort or
+ * go on) is the world's choice.
  *
  * Context: any; no lock held.
  */
@@ -950,6 +951,8 @@ void heap_misuse(struct kspan_heap *heap, enum kspan_misuse kind, const void *pt
 	struct kspan_span *span = pagemap_find(heap, (uintptr_t)ptr);
 
 	port_add(&heap->nmisuse[kind], 1);
+	if (!port_may_report())
+		return port_error(heap);
 	if (span)
 		misuse_report(heap, span, misuse_name[kind], ptr, caller);
 	else if (caller)

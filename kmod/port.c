@@ -22,6 +22,7 @@
 #include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -495,6 +496,14 @@ void port_report_capture(struct seq_file *m)
 {
 	capture_seq = m;
 	WRITE_ONCE(capture_task, m ? current : NULL);
+}
+
+/* A client that frees wrongly with each packet shall not fill the log. */
+bool port_may_report(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 500);
+
+	return __ratelimit(&limit);
 }
 
 /**

@@ -191,6 +191,8 @@ static inline int port_node(void)
 }
 
 void port_report(const char *fmt, ...) __printf(1, 2);
+bool port_may_report(void);
+
 /*
  * The page allocator's locks sleep on PREEMPT_RT. Those of kspan do not, so an
  * allocation where one must not sleep fails only when the heap has to grow.

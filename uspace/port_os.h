@@ -273,6 +273,11 @@ void port_report(const char *fmt, ...) KSPAN_HIDDEN __attribute__((format(printf
 void port_error(struct kspan_heap *heap) KSPAN_HIDDEN;
 bool port_heap_start(struct kspan_heap *heap) KSPAN_HIDDEN;
 
+static inline bool port_may_report(void)
+{
+	return true;
+}
+
 static inline int port_node(void)
 {
 	return 0;

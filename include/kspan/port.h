@@ -26,6 +26,7 @@
  *   port_now_ns()			monotonic time
  *   port_node()			NUMA node of the caller, a hint
  *   port_report(fmt, ...)		one line for a person, printf's format
+ *   port_may_report()			whether there were not too many wrong frees just now
  *   PORT_SITE				printf's format for a code address
  *   port_error(heap)			after a report of misuse: abort, or go on
  *   port_set_errno(e)		errno where there is one

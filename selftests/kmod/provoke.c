@@ -598,6 +598,18 @@ static noinline int provoke_sleep_alloc(void)
 	return 0;
 }
 
+/* A client that does it with each packet. */
+static noinline int provoke_flood(void)
+{
+	void *foreign = kmalloc(64, GFP_KERNEL);
+	int i;
+
+	for (i = 0; i < 2000 && foreign; i++)
+		kspan_free(foreign);
+	kfree(foreign);
+	return foreign ? 0 : -ENOMEM;
+}
+
 static noinline int provoke_sleep_not(void)
 {
 	void *obj;
@@ -630,6 +642,7 @@ static const struct {
 	{ "cache_leak", provoke_cache_leak },
 	{ "forget_caches", provoke_forget_caches },
 	{ "race", provoke_race },
+	{ "flood", provoke_flood },
 	{ "sleep", provoke_sleep },
 	{ "sleep_alloc", provoke_sleep_alloc },
 	{ "sleep_not", provoke_sleep_not },

@@ -173,6 +173,11 @@ void port_error(struct kspan_heap *heap);
 void port_set_errno(int e);
 void port_kick(struct kspan_heap *heap);
 
+static inline bool port_may_report(void)
+{
+	return true;
+}
+
 static inline bool port_may_keep(struct kspan_heap *heap, size_t nbytes)
 {
 	return true;

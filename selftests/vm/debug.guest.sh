@@ -9,7 +9,7 @@
 . ./guest-lib.sh
 debugfs=/sys/kernel/debug/kspan
 params=/sys/module/kspan/parameters
-plan 71
+plan 73
 
 # said TEXT: the log has it since the mark.
 said()
@@ -142,6 +142,11 @@ set_param fail_every 100000
 provoke failures
 check "fail_every alone does not ask it" said "kspan_test: 0 of 1000 failed"
 set_param fail_every 0
+
+before=$(counter nforeign)
+provoke flood
+check "2000 wrong frees are counted" test "$(counter nforeign)" = $((before + 2000))
+check "and not all reported" test "$(klog_since | grep -c "not kspan's")" -lt 1000
 
 check "what a cache's end finds is listed" provoke cache_leak
 check "without call sites, when nothing is on" said "kspan: leak: .* bytes, leaky$"
