@@ -467,7 +467,8 @@ static u32 map_end(const u64 *map)
 /**
  * pages_take_idle - take a run of pages whose memory the system could have
  * @pages: from these, the highest first: they are the last to be used again
- * @cursor: how many arenas have been looked at; advanced. Start with 0.
+ * @cursor: how many arenas have been looked at; advanced, by a group at most, so that
+ *	the lock is not held for longer. Start with 0.
  * @which: which pages
  * @max: so many pages at most
  * @addr: set to the run's address
@@ -476,12 +477,15 @@ static u32 map_end(const u64 *map)
  * caller has freed them again or put them to the source.
  *
  * Context: the heap's lock is held.
- * Return: length in pages; 0 when there are no more.
+ * Return: length in pages; 0: there were none in this group, and none are left if
+ * @cursor has come to the number of arenas.
  */
 u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, enum kspan_idle which, u32 max,
 		    uintptr_t *addr)
 {
-	for (; *cursor < pages->n; (*cursor)++) {
+	u32 end = *cursor + GROUP_ARENAS;
+
+	for (; *cursor < pages->n && *cursor < end; (*cursor)++) {
 		struct kspan_arena *arena = pages->arena[pages->n - 1 - *cursor];
 		u64 map[KSPAN_ARENA_WORDS];
 		u32 i, first, n, end;
@@ -537,23 +541,28 @@ void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u
 /**
  * pages_age - begin a scavenger epoch: what is free now is idle from here on
  * @pages: these
+ * @cursor: how many arenas have begun it; advanced, by a group at most. Start with 0.
+ *
+ * The caller lets go of the lock between groups, so arenas may come and go. One that
+ * comes below the cursor has an arena begin twice: the epoch is shorter, by next to
+ * nothing, for what was freed there in between. One that goes from there has an arena
+ * left out: what was idle there still is, as a page that is taken ceases to be, and what
+ * came since stays for an epoch more.
  *
  * Context: the heap's lock is held.
- * Return: whether there is anything for the next epoch to give back.
+ * Return: whether there are arenas left.
  */
-bool pages_age(struct kspan_pages *pages)
+bool pages_age(struct kspan_pages *pages, u32 *cursor)
 {
-	u64 any = 0;
-	u32 i, w;
+	u32 w, end = *cursor + GROUP_ARENAS;
 
-	port_store(&pages->peak, pages->ninuse);
-	for (i = 0; i < pages->n; i++) {
-		struct kspan_arena *arena = pages->arena[i];
+	if (!*cursor)
+		port_store(&pages->peak, pages->ninuse);
+	for (; *cursor < pages->n && *cursor < end; (*cursor)++) {
+		struct kspan_arena *arena = pages->arena[*cursor];
 
-		for (w = 0; w < KSPAN_ARENA_WORDS; w++) {
+		for (w = 0; w < KSPAN_ARENA_WORDS; w++)
 			arena->idle[w] = arena->free[w] & ~arena->released[w];
-			any |= arena->idle[w];
-		}
 	}
-	return any != 0;
+	return *cursor < pages->n;
 }

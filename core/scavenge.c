@@ -94,19 +94,21 @@ size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle wh
 	struct kspan_node *node = heap_node(heap, nodeid);
 	size_t nbytes = 0;
 	u32 npages, cursor = 0;
+	bool left = true;
 
 	if (node && which == KSPAN_IDLE_ALL)
 		node_drop_spares(node);
-	while (node && max) {
+	while (node && max && left) {
 		uintptr_t addr;
 		unsigned long flags = port_lock(&heap->lock);
 
 		npages = pages_take_idle(&node->pages, &cursor, which,
 					 max < KSPAN_ARENA_PAGES ? max : KSPAN_ARENA_PAGES,
 					 &addr);
+		left = cursor < node->pages.n;
 		port_unlock(&heap->lock, flags);
 		if (!npages)
-			break;
+			continue;
 		if (!release_run(heap, addr, npages))
 			break;
 		nbytes += pages_to_bytes(npages);
@@ -190,6 +192,22 @@ static size_t heap_trim(struct kspan_heap *heap)
 	return nbytes;
 }
 
+/* All that is free on a node begins an epoch; whether any of it has memory to give back. */
+static bool node_age(struct kspan_heap *heap, struct kspan_node *node)
+{
+	unsigned long flags;
+	bool left, any;
+	u32 cursor = 0;
+
+	do {
+		flags = port_lock(&heap->lock);
+		left = pages_age(&node->pages, &cursor);
+		any = node->pages.nfree != node->pages.nreleased;
+		port_unlock(&heap->lock, flags);
+	} while (left);
+	return any;
+}
+
 /**
  * heap_scavenge - end an epoch and begin the next
  * @heap: whose
@@ -215,9 +233,9 @@ bool heap_scavenge(struct kspan_heap *heap)
 	more |= warm_age_huge(heap);
 	flags = port_lock(&heap->lock);
 	warm_flush_locked(heap);
-	heap_for_each_node(heap, node, i)
-		more |= pages_age(&node->pages);
 	port_unlock(&heap->lock, flags);
+	heap_for_each_node(heap, node, i)
+		more |= node_age(heap, node);
 	return more;
 }
 

@@ -498,7 +498,7 @@ u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, enum kspan_idle whic
 size_t pages_over_peak(const struct kspan_pages *pages);
 void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 			 u32 npages);
-bool pages_age(struct kspan_pages *pages);
+bool pages_age(struct kspan_pages *pages, u32 *cursor);
 
 /* pagemap.c */
 bool pagemap_cover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, bool huge,
