@@ -151,6 +151,33 @@ static void pages_refresh_group(struct kspan_pages *pages, u32 group)
 	pages->groupmax[group] = max;
 }
 
+/* The place of the first arena at @base or above; n if there is none. */
+static u32 pages_place(const struct kspan_pages *pages, uintptr_t base)
+{
+	u32 lo = 0, hi = pages->n;
+
+	while (lo < hi) {
+		u32 mid = (lo + hi) / 2;
+
+		if (pages->arena[mid]->base < base)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/*
+ * The place of @arena. Others that come and go do not tell it that it was moved, which
+ * would be a cache miss for each arena above: it is looked for when it is wanted.
+ */
+static u32 arena_place(const struct kspan_pages *pages, struct kspan_arena *arena)
+{
+	if (arena->index >= pages->n || pages->arena[arena->index] != arena)
+		arena->index = pages_place(pages, arena->base);
+	return arena->index;
+}
+
 /**
  * pages_insert_arena - enter an arena, so far without pages, by its address
  * @pages: where
@@ -161,16 +188,15 @@ static void pages_refresh_group(struct kspan_pages *pages, u32 group)
  */
 bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 {
-	u32 i, pos = pages->n;
+	u32 i, pos, above;
 
 	if (pages->n == pages->cap)
 		return false;
-	while (pos && pages->arena[pos - 1]->base > arena->base) {
-		pages->arena[pos] = pages->arena[pos - 1];
-		pages->arena[pos]->index = pos;
-		pages->maxrun[pos] = pages->maxrun[pos - 1];
-		pos--;
-	}
+	pos = pages_place(pages, arena->base);
+	above = pages->n - pos;
+	port_memmove(&pages->arena[pos + 1], &pages->arena[pos], above * sizeof(*pages->arena));
+	port_memmove(&pages->maxrun[pos + 1], &pages->maxrun[pos],
+		     above * sizeof(*pages->maxrun));
 	pages->arena[pos] = arena;
 	pages->maxrun[pos] = 0;
 	arena->index = pos;
@@ -183,26 +209,24 @@ bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 /* Forget an arena that has no pages. The heap's lock is held. */
 void pages_remove_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 {
-	u32 i;
+	u32 i, pos = arena_place(pages, arena), above = pages->n - 1 - pos;
 
 	port_store(&pages->n, pages->n - 1);
-	for (i = arena->index; i < pages->n; i++) {
-		pages->arena[i] = pages->arena[i + 1];
-		pages->arena[i]->index = i;
-		pages->maxrun[i] = pages->maxrun[i + 1];
-	}
-	for (i = arena->index >> KSPAN_GROUP_SHIFT; i << KSPAN_GROUP_SHIFT < pages->n; i++)
+	port_memmove(&pages->arena[pos], &pages->arena[pos + 1], above * sizeof(*pages->arena));
+	port_memmove(&pages->maxrun[pos], &pages->maxrun[pos + 1],
+		     above * sizeof(*pages->maxrun));
+	for (i = pos >> KSPAN_GROUP_SHIFT; i << KSPAN_GROUP_SHIFT < pages->n; i++)
 		pages_refresh_group(pages, i);
 }
 
 /* A free run of @run pages is in @arena now. */
 static void pages_raise(struct kspan_pages *pages, struct kspan_arena *arena, u32 run)
 {
-	u32 group = arena->index >> KSPAN_GROUP_SHIFT;
+	u32 i = arena_place(pages, arena), group = i >> KSPAN_GROUP_SHIFT;
 
 	arena->unfit_pages = 0;
-	if (pages->maxrun[arena->index] < run)
-		pages->maxrun[arena->index] = run;
+	if (pages->maxrun[i] < run)
+		pages->maxrun[i] = run;
 	if (pages->groupmax[group] < run)
 		pages->groupmax[group] = run;
 }
