@@ -706,10 +706,10 @@ int objcache_verify(struct kspan_heap *heap);
 
 /* scavenge.c */
 void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages);
-size_t heap_release(struct kspan_heap *heap, bool all);
+size_t heap_release(struct kspan_heap *heap, bool all, gfp_t gfp);
 bool heap_drop_spares(struct kspan_heap *heap);
 size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle which,
-			 size_t max);
+			 size_t max, gfp_t gfp);
 bool heap_scavenge(struct kspan_heap *heap);
 size_t heap_release_memory(struct kspan_heap *heap);
 bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp);
