@@ -1070,7 +1070,7 @@ static void heap_put_arena(struct kspan_heap *heap, const struct kspan_arena *ar
 	}
 }
 
-/* Give everything back: pages of the arenas that are free, then metadata. */
+/* Give everything back: pages of the arenas that are free, then metadata. May sleep. */
 static void heap_put_all(struct kspan_heap *heap)
 {
 	struct kspan_source *source = heap->config.source;
@@ -1079,13 +1079,16 @@ static void heap_put_all(struct kspan_heap *heap)
 	u32 cursor, i;
 
 	heap_for_each_node(heap, node, i)
-		for (cursor = 0; cursor < node->pages.n; cursor++)
+		for (cursor = 0; cursor < node->pages.n; cursor++) {
 			heap_put_arena(heap, node->pages.arena[cursor]);
+			port_relax();
+		}
 	while (chunk) {
 		struct kspan_chunk *next = chunk->next;
 
 		heap->sys_bytes -= chunk->nbytes;
 		source->put(source, chunk, chunk->nbytes);
+		port_relax();
 		chunk = next;
 	}
 }

@@ -906,5 +906,5 @@ void kspan_cache_free_bulk(struct kspan_cache *cache, size_t n, void **objs)
 size_t kspan_cache_shrink(struct kspan_cache *cache)
 {
 	cache_drain(cache->heap, &cache->slots);
-	return heap_release(cache->heap, true);
+	return heap_release(cache->heap, true, GFP_KERNEL);
 }

@@ -151,6 +151,33 @@ static void pages_refresh_group(struct kspan_pages *pages, u32 group)
 	pages->groupmax[group] = max;
 }
 
+/* The place of the first arena at @base or above; n if there is none. */
+static u32 pages_place(const struct kspan_pages *pages, uintptr_t base)
+{
+	u32 lo = 0, hi = pages->n;
+
+	while (lo < hi) {
+		u32 mid = (lo + hi) / 2;
+
+		if (pages->arena[mid]->base < base)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/*
+ * The place of @arena. Others that come and go do not tell it that it was moved, which
+ * would be a cache miss for each arena above: it is looked for when it is wanted.
+ */
+static u32 arena_place(const struct kspan_pages *pages, struct kspan_arena *arena)
+{
+	if (arena->index >= pages->n || pages->arena[arena->index] != arena)
+		arena->index = pages_place(pages, arena->base);
+	return arena->index;
+}
+
 /**
  * pages_insert_arena - enter an arena, so far without pages, by its address
  * @pages: where
@@ -161,16 +188,15 @@ static void pages_refresh_group(struct kspan_pages *pages, u32 group)
  */
 bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 {
-	u32 i, pos = pages->n;
+	u32 i, pos, above;
 
 	if (pages->n == pages->cap)
 		return false;
-	while (pos && pages->arena[pos - 1]->base > arena->base) {
-		pages->arena[pos] = pages->arena[pos - 1];
-		pages->arena[pos]->index = pos;
-		pages->maxrun[pos] = pages->maxrun[pos - 1];
-		pos--;
-	}
+	pos = pages_place(pages, arena->base);
+	above = pages->n - pos;
+	port_memmove(&pages->arena[pos + 1], &pages->arena[pos], above * sizeof(*pages->arena));
+	port_memmove(&pages->maxrun[pos + 1], &pages->maxrun[pos],
+		     above * sizeof(*pages->maxrun));
 	pages->arena[pos] = arena;
 	pages->maxrun[pos] = 0;
 	arena->index = pos;
@@ -183,26 +209,24 @@ bool pages_insert_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 /* Forget an arena that has no pages. The heap's lock is held. */
 void pages_remove_arena(struct kspan_pages *pages, struct kspan_arena *arena)
 {
-	u32 i;
+	u32 i, pos = arena_place(pages, arena), above = pages->n - 1 - pos;
 
 	port_store(&pages->n, pages->n - 1);
-	for (i = arena->index; i < pages->n; i++) {
-		pages->arena[i] = pages->arena[i + 1];
-		pages->arena[i]->index = i;
-		pages->maxrun[i] = pages->maxrun[i + 1];
-	}
-	for (i = arena->index >> KSPAN_GROUP_SHIFT; i << KSPAN_GROUP_SHIFT < pages->n; i++)
+	port_memmove(&pages->arena[pos], &pages->arena[pos + 1], above * sizeof(*pages->arena));
+	port_memmove(&pages->maxrun[pos], &pages->maxrun[pos + 1],
+		     above * sizeof(*pages->maxrun));
+	for (i = pos >> KSPAN_GROUP_SHIFT; i << KSPAN_GROUP_SHIFT < pages->n; i++)
 		pages_refresh_group(pages, i);
 }
 
 /* A free run of @run pages is in @arena now. */
 static void pages_raise(struct kspan_pages *pages, struct kspan_arena *arena, u32 run)
 {
-	u32 group = arena->index >> KSPAN_GROUP_SHIFT;
+	u32 i = arena_place(pages, arena), group = i >> KSPAN_GROUP_SHIFT;
 
 	arena->unfit_pages = 0;
-	if (pages->maxrun[arena->index] < run)
-		pages->maxrun[arena->index] = run;
+	if (pages->maxrun[i] < run)
+		pages->maxrun[i] = run;
 	if (pages->groupmax[group] < run)
 		pages->groupmax[group] = run;
 }
@@ -467,7 +491,8 @@ static u32 map_end(const u64 *map)
 /**
  * pages_take_idle - take a run of pages whose memory the system could have
  * @pages: from these, the highest first: they are the last to be used again
- * @cursor: how many arenas have been looked at; advanced. Start with 0.
+ * @cursor: how many arenas have been looked at; advanced, by a group at most, so that
+ *	the lock is not held for longer. Start with 0.
  * @which: which pages
  * @max: so many pages at most
  * @addr: set to the run's address
@@ -476,12 +501,15 @@ static u32 map_end(const u64 *map)
  * caller has freed them again or put them to the source.
  *
  * Context: the heap's lock is held.
- * Return: length in pages; 0 when there are no more.
+ * Return: length in pages; 0: there were none in this group, and none are left if
+ * @cursor has come to the number of arenas.
  */
 u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, enum kspan_idle which, u32 max,
 		    uintptr_t *addr)
 {
-	for (; *cursor < pages->n; (*cursor)++) {
+	u32 end = *cursor + GROUP_ARENAS;
+
+	for (; *cursor < pages->n && *cursor < end; (*cursor)++) {
 		struct kspan_arena *arena = pages->arena[pages->n - 1 - *cursor];
 		u64 map[KSPAN_ARENA_WORDS];
 		u32 i, first, n, end;
@@ -537,23 +565,28 @@ void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u
 /**
  * pages_age - begin a scavenger epoch: what is free now is idle from here on
  * @pages: these
+ * @cursor: how many arenas have begun it; advanced, by a group at most. Start with 0.
+ *
+ * The caller lets go of the lock between groups, so arenas may come and go. One that
+ * comes below the cursor has an arena begin twice: the epoch is shorter, by next to
+ * nothing, for what was freed there in between. One that goes from there has an arena
+ * left out: what was idle there still is, as a page that is taken ceases to be, and what
+ * came since stays for an epoch more.
  *
  * Context: the heap's lock is held.
- * Return: whether there is anything for the next epoch to give back.
+ * Return: whether there are arenas left.
  */
-bool pages_age(struct kspan_pages *pages)
+bool pages_age(struct kspan_pages *pages, u32 *cursor)
 {
-	u64 any = 0;
-	u32 i, w;
+	u32 w, end = *cursor + GROUP_ARENAS;
 
-	port_store(&pages->peak, pages->ninuse);
-	for (i = 0; i < pages->n; i++) {
-		struct kspan_arena *arena = pages->arena[i];
+	if (!*cursor)
+		port_store(&pages->peak, pages->ninuse);
+	for (; *cursor < pages->n && *cursor < end; (*cursor)++) {
+		struct kspan_arena *arena = pages->arena[*cursor];
 
-		for (w = 0; w < KSPAN_ARENA_WORDS; w++) {
+		for (w = 0; w < KSPAN_ARENA_WORDS; w++)
 			arena->idle[w] = arena->free[w] & ~arena->released[w];
-			any |= arena->idle[w];
-		}
 	}
-	return any != 0;
+	return *cursor < pages->n;
 }

@@ -84,33 +84,36 @@ bool heap_drop_spares(struct kspan_heap *heap)
  * @nodeid: the node
  * @which: which pages
  * @max: so many pages at most
+ * @gfp: may it sleep; no memory is asked for
  *
- * Context: no lock held; does not sleep.
+ * Context: no lock held.
  * Return: bytes given back.
  */
 size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle which,
-			 size_t max)
+			 size_t max, gfp_t gfp)
 {
 	struct kspan_node *node = heap_node(heap, nodeid);
 	size_t nbytes = 0;
 	u32 npages, cursor = 0;
+	bool left = true;
 
 	if (node && which == KSPAN_IDLE_ALL)
 		node_drop_spares(node);
-	while (node && max) {
+	while (node && max && left) {
 		uintptr_t addr;
 		unsigned long flags = port_lock(&heap->lock);
 
 		npages = pages_take_idle(&node->pages, &cursor, which,
 					 max < KSPAN_ARENA_PAGES ? max : KSPAN_ARENA_PAGES,
 					 &addr);
+		left = cursor < node->pages.n;
 		port_unlock(&heap->lock, flags);
-		if (!npages)
-			break;
-		if (!release_run(heap, addr, npages))
+		if (npages && !release_run(heap, addr, npages))
 			break;
 		nbytes += pages_to_bytes(npages);
 		max -= npages;
+		if (gfp & __GFP_DIRECT_RECLAIM)
+			port_relax();
 	}
 	if (nbytes) {
 		unsigned long flags = port_lock(&heap->lock);
@@ -143,18 +146,20 @@ void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages)
 		return;
 	over = pages_over_peak(&heap_node(heap, nodeid)->pages);
 	if (over)
-		heap_release_node(heap, nodeid, KSPAN_IDLE_DIRTY, over < npages ? over : npages);
+		heap_release_node(heap, nodeid, KSPAN_IDLE_DIRTY, over < npages ? over : npages,
+				  GFP_NOWAIT);
 }
 
 /**
  * heap_release - give idle pages back to the system
  * @heap: whose
  * @all: every free page, not only those that were idle for an epoch
+ * @gfp: may it sleep; no memory is asked for
  *
- * Context: no lock held; does not sleep.
+ * Context: no lock held.
  * Return: bytes given back.
  */
-size_t heap_release(struct kspan_heap *heap, bool all)
+size_t heap_release(struct kspan_heap *heap, bool all, gfp_t gfp)
 {
 	size_t nbytes = 0;
 	u32 i;
@@ -165,7 +170,7 @@ size_t heap_release(struct kspan_heap *heap, bool all)
 	}
 	for (i = 0; i < heap->nnodes; i++)
 		nbytes += heap_release_node(heap, i, all ? KSPAN_IDLE_ALL : KSPAN_IDLE_EPOCH,
-					    (size_t)-1);
+					    (size_t)-1, gfp);
 	return nbytes;
 }
 
@@ -190,6 +195,23 @@ static size_t heap_trim(struct kspan_heap *heap)
 	return nbytes;
 }
 
+/* All that is free on a node begins an epoch; whether any of it has memory to give back. */
+static bool node_age(struct kspan_heap *heap, struct kspan_node *node)
+{
+	unsigned long flags;
+	bool left, any;
+	u32 cursor = 0;
+
+	do {
+		flags = port_lock(&heap->lock);
+		left = pages_age(&node->pages, &cursor);
+		any = node->pages.nfree != node->pages.nreleased;
+		port_unlock(&heap->lock, flags);
+		port_relax();
+	} while (left);
+	return any;
+}
+
 /**
  * heap_scavenge - end an epoch and begin the next
  * @heap: whose
@@ -209,15 +231,15 @@ bool heap_scavenge(struct kspan_heap *heap)
 	more = cache_drain_idle(heap, &heap->slots);
 	more |= objcache_drain_idle(heap);
 	heap_drop_spares(heap);
-	heap_release(heap, false);
+	heap_release(heap, false, GFP_KERNEL);
 	if (heap_trim(heap))
 		more = true;
 	more |= warm_age_huge(heap);
 	flags = port_lock(&heap->lock);
 	warm_flush_locked(heap);
-	heap_for_each_node(heap, node, i)
-		more |= pages_age(&node->pages);
 	port_unlock(&heap->lock, flags);
+	heap_for_each_node(heap, node, i)
+		more |= node_age(heap, node);
 	return more;
 }
 
@@ -234,7 +256,7 @@ size_t heap_release_memory(struct kspan_heap *heap)
 	debug_flush(heap);
 	cache_drain(heap, &heap->slots);
 	objcache_drain_all(heap);
-	return heap_release(heap, true);
+	return heap_release(heap, true, GFP_KERNEL);
 }
 
 /* What the limits are about. The heap's lock is held. */
@@ -282,7 +304,7 @@ bool heap_may_use(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
  *	not be
  * @gfp: of the request
  *
- * Context: no lock held; does not sleep.
+ * Context: no lock held; sleeps only when @gfp says so.
  * Return: false when the hard limit would be passed; nothing is charged then.
  */
 bool heap_charge(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
@@ -314,7 +336,7 @@ void heap_uncharge(struct kspan_heap *heap, size_t nbytes)
  * Near the soft limit idle memory goes back first. Others may take the room before
  * the caller does: what counts for the hard limit is heap_may_use().
  *
- * Context: no lock held; does not sleep.
+ * Context: no lock held; sleeps only when @gfp says so.
  * Return: false when the hard limit would be passed.
  */
 bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
@@ -334,6 +356,6 @@ bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp)
 	idle = pages_to_bytes(sum.nfree - sum.nreleased + sum.nspare + warm_pages(heap));
 	port_unlock(&heap->lock, flags);
 	if ((nbytes > least || used + idle > least - nbytes) && port_may_ask_source())
-		heap_release(heap, true);
+		heap_release(heap, true, gfp);
 	return !hard || (used <= hard && nbytes <= hard - used);
 }

@@ -22,6 +22,7 @@
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -176,6 +177,9 @@ static inline void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head))
 
 #define port_rcu_barrier()			rcu_barrier()
 #define port_synchronize_rcu()			synchronize_rcu()
+
+/* For kernels that preempt only where they are told to; elsewhere nothing. */
+#define port_relax()				cond_resched()
 
 /* A code address in a report. */
 #define PORT_SITE				"%pS"

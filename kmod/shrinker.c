@@ -35,7 +35,8 @@ static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_contr
 static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	size_t npages = DIV_ROUND_UP(sc->nr_to_scan, PAGES_PER_PAGE);
-	size_t nbytes = heap_release_node(&kspan_heap0, sc->nid, KSPAN_IDLE_ALL, npages);
+	size_t nbytes = heap_release_node(&kspan_heap0, sc->nid, KSPAN_IDLE_ALL, npages,
+					  sc->gfp_mask);
 
 	return nbytes ? nbytes >> PAGE_SHIFT : SHRINK_STOP;
 }

@@ -121,7 +121,7 @@ TEST_F(central, mixed_batches)
 TEST_F(central, no_memory_is_no_object)
 {
 	test.ts.fail_all = true;
-	heap_release(heap, true);
+	heap_release(heap, true, GFP_KERNEL);
 	ASSERT_EQ(0, take(10));
 	ASSERT_EQ(0, the_central()->nspan);
 	ASSERT_EQ(0, heap_verify(heap));

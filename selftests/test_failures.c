@@ -538,9 +538,9 @@ TEST_F(failures, small_numbers)
 	void *objs[20];
 	u32 i;
 
-	ASSERT_EQ(0, heap_release_node(heap, 0, KSPAN_IDLE_ALL, 0));
+	ASSERT_EQ(0, heap_release_node(heap, 0, KSPAN_IDLE_ALL, 0, GFP_KERNEL));
 	put(heap, get(heap, MIB));
-	ASSERT_EQ(KSPAN_PAGE_SIZE, heap_release_node(heap, 0, KSPAN_IDLE_ALL, 1));
+	ASSERT_EQ(KSPAN_PAGE_SIZE, heap_release_node(heap, 0, KSPAN_IDLE_ALL, 1, GFP_KERNEL));
 	ASSERT_FALSE(pages_insert_arena(&(struct kspan_pages){ .n = 0 }, NULL));
 	for (i = 0; i < ARRAY_SIZE(objs); i++)
 		objs[i] = get(heap, 32768);

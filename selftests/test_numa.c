@@ -243,10 +243,10 @@ TEST_F(numa, pages_go_back_by_node)
 
 	put(heap, a);
 	put(heap, b);
-	ASSERT_GE(heap_release_node(heap, 1, KSPAN_IDLE_ALL, -1), MIB);
-	ASSERT_EQ(0, heap_release_node(heap, 1, KSPAN_IDLE_ALL, -1));
-	ASSERT_EQ(0, heap_release_node(heap, 2, KSPAN_IDLE_ALL, -1));
-	ASSERT_GE(heap_release_node(heap, 0, KSPAN_IDLE_ALL, -1), MIB);
+	ASSERT_GE(heap_release_node(heap, 1, KSPAN_IDLE_ALL, -1, GFP_KERNEL), MIB);
+	ASSERT_EQ(0, heap_release_node(heap, 1, KSPAN_IDLE_ALL, -1, GFP_KERNEL));
+	ASSERT_EQ(0, heap_release_node(heap, 2, KSPAN_IDLE_ALL, -1, GFP_KERNEL));
+	ASSERT_GE(heap_release_node(heap, 0, KSPAN_IDLE_ALL, -1, GFP_KERNEL), MIB);
 }
 
 TEST_F(numa, object_caches)

@@ -107,7 +107,6 @@ static void check(void)
 		struct kspan_arena *arena = pages->arena[i];
 		u32 run = 0, longest = 0, first = page_at(arena->base);
 
-		must(arena->index == i);
 		must(!i || pages->arena[i - 1]->base < arena->base);
 		for (k = 0; k < KSPAN_ARENA_PAGES; k++) {
 			must((arena->free[k / 64] >> (k % 64) & 1) == model[first + k]);
@@ -292,7 +291,7 @@ TEST_F_TIMEOUT(pagealloc, random_against_the_model, 120)
 /* What pages_take_idle() gives is nobody's until it comes back. */
 TEST_F(pagealloc, idle_pages_leave_and_come_back)
 {
-	u32 cursor = 0, n, total = 0;
+	u32 cursor = 0, age = 0, n, total = 0;
 	unsigned long flags;
 	uintptr_t addr;
 	bool dirty;
@@ -304,7 +303,7 @@ TEST_F(pagealloc, idle_pages_leave_and_come_back)
 	flags = port_lock(&heap->lock);
 	/* nothing was idle for an epoch yet */
 	ASSERT_EQ(0, pages_take_idle(pages, &cursor, KSPAN_IDLE_EPOCH, ~0u, &addr));
-	ASSERT_TRUE(pages_age(pages));
+	ASSERT_FALSE(pages_age(pages, &age));
 	pages_alloc(pages, 10, 1, &dirty);
 	ASSERT_TRUE(dirty);
 	cursor = 0;
@@ -318,12 +317,105 @@ TEST_F(pagealloc, idle_pages_leave_and_come_back)
 	ASSERT_EQ(120, total);
 	ASSERT_EQ(0, pages->nmoving);
 	ASSERT_EQ(120, pages->nreleased);
-	ASSERT_FALSE(pages_age(pages));
+	age = 0;
+	ASSERT_FALSE(pages_age(pages, &age));
 	pages_alloc(pages, 90, 1, &dirty);
 	ASSERT_FALSE(dirty);
 	ASSERT_EQ(30, pages->nreleased);
 	cursor = 0;
 	ASSERT_EQ(0, pages_take_idle(pages, &cursor, KSPAN_IDLE_ALL, ~0u, &addr));
+	port_unlock(&heap->lock, flags);
+}
+
+/* The next group begins an epoch; false: it was the last. */
+static bool age(u32 *cursor)
+{
+	unsigned long flags = port_lock(&heap->lock);
+	u32 before = *cursor;
+	bool left = pages_age(pages, cursor);
+
+	must(*cursor - before <= 1u << KSPAN_GROUP_SHIFT);
+	must(left == (*cursor < pages->n));
+	port_unlock(&heap->lock, flags);
+	return left;
+}
+
+/* Of the arenas from place @i on, all that is free was idle for an epoch. */
+static bool idle_from(u32 i)
+{
+	for (; i < pages->n; i++)
+		if (memcmp(pages->arena[i]->idle, pages->arena[i]->free,
+			   sizeof(pages->arena[i]->free)))
+			return false;
+	return true;
+}
+
+TEST_F(pagealloc, an_epoch_begins_group_by_group)
+{
+	u32 cursor = 0, ngroups = 1;
+
+	insert_all();
+	while (age(&cursor))
+		ngroups++;
+	ASSERT_EQ((NARENAS + 63) / 64, ngroups);
+	ASSERT_TRUE(idle_from(0));
+}
+
+TEST_F(pagealloc, arenas_come_and_go_between_groups)
+{
+	u32 i, cursor = 0;
+	unsigned long flags;
+
+	for (i = 1; i < NARENAS; i++) {
+		insert(i);
+		give(i * KSPAN_ARENA_PAGES, KSPAN_ARENA_PAGES, false);
+	}
+	ASSERT_TRUE(age(&cursor));
+	insert(0);
+	give(0, KSPAN_ARENA_PAGES, false);
+	while (age(&cursor))
+		;
+	ASSERT_TRUE(idle_from(1));
+	ASSERT_EQ(0, arenas[0].idle[0]);
+	/* the one that is left out keeps what it had */
+	ASSERT_EQ(0, take(KSPAN_ARENA_PAGES, 1));
+	cursor = 0;
+	ASSERT_TRUE(age(&cursor));
+	flags = port_lock(&heap->lock);
+	pages_remove_arena(pages, &arenas[0]);
+	port_unlock(&heap->lock, flags);
+	while (age(&cursor))
+		;
+	ASSERT_EQ(NARENAS - 1, pages->n);
+	ASSERT_TRUE(idle_from(0));
+	check();
+}
+
+/* Looked for a group at a time, from the top. */
+TEST_F(pagealloc, idle_pages_of_the_last_group)
+{
+	u32 cursor = 0, ncalls = 0, n;
+	unsigned long flags;
+	uintptr_t addr;
+
+	insert_all();
+	while (take(KSPAN_ARENA_PAGES, 1) != NPAGES)
+		;
+	give(5, 7, true);
+	flags = port_lock(&heap->lock);
+	do {
+		u32 before = cursor;
+
+		n = pages_take_idle(pages, &cursor, KSPAN_IDLE_ALL, ~0u, &addr);
+		must(cursor - before <= 1u << KSPAN_GROUP_SHIFT);
+		ncalls++;
+	} while (!n && cursor < pages->n);
+	ASSERT_EQ(7, n);
+	ASSERT_EQ(5, page_at(addr));
+	ASSERT_EQ((NARENAS + 63) / 64, ncalls);
+	ASSERT_EQ(0, pages_take_idle(pages, &cursor, KSPAN_IDLE_ALL, ~0u, &addr));
+	ASSERT_EQ(pages->n, cursor);
+	pages->nmoving -= n;
 	port_unlock(&heap->lock, flags);
 }
 

@@ -46,7 +46,7 @@ FIXTURE_TEARDOWN(pagemap)
 /* A large object whose memory is newly got at @place; NULL when there is none. */
 static void *get_place(char *place, size_t nbytes)
 {
-	heap_release(heap, true);
+	heap_release(heap, true, GFP_KERNEL);
 	next_place = place;
 	next_size = nbytes;
 	return large_alloc(heap, nbytes, 1, -1, GFP_KERNEL, false, 0);
@@ -193,7 +193,7 @@ TEST_F(pagemap, no_memory_for_the_map)
 
 	for (n = 1;; n++) {
 		r += 500;
-		heap_release(heap, true);
+		heap_release(heap, true, GFP_KERNEL);
 		testsource_fail_nth(&test.ts, n);
 		obj = get_place(region(r), 37 * KSPAN_PAGE_SIZE);
 		ASSERT_EQ(0, heap_verify(heap));

@@ -82,6 +82,28 @@ TEST_F(scavenge, pages_go_after_one_to_two_epochs)
 	ASSERT_FALSE(heap_scavenge(heap));
 }
 
+/* More arenas than are looked at in one go, the idle ones at either end. */
+TEST_F(scavenge, pages_of_every_group_go)
+{
+	u32 i, n = 3 * (1 << KSPAN_GROUP_SHIFT) / 2;
+
+	for (i = 0; i < n; i++)
+		ASSERT_NE(NULL, objs[i] = get(heap, 3 * MIB));
+	ASSERT_GT(heap->node0.pages.n, 1 << KSPAN_GROUP_SHIFT);
+	heap_release_memory(heap);
+	for (i = 0; i < n; i++)
+		if (i < 10 || i >= n - 10)
+			put(heap, objs[i]);
+	ASSERT_GE(now()->idle_bytes, 20 * 3 * MIB);
+	ASSERT_TRUE(heap_scavenge(heap));
+	heap_scavenge(heap);
+	ASSERT_EQ(0, now()->idle_bytes);
+	ASSERT_FALSE(heap_scavenge(heap));
+	for (i = 10; i < n - 10; i++)
+		put(heap, objs[i]);
+	ASSERT_EQ((n - 20) * 3 * MIB, heap_release_memory(heap));
+}
+
 /* The slot that was used keeps its objects; the one that was not loses them. */
 static pthread_barrier_t barrier;
 

@@ -267,6 +267,11 @@ void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head)) KSPAN_HIDDEN;
 void port_rcu_barrier(void) KSPAN_HIDDEN;
 void port_synchronize_rcu(void) KSPAN_HIDDEN;
 
+/* Threads are preempted anywhere. */
+static inline void port_relax(void)
+{
+}
+
 /* Time, place, people */
 u64 port_now_ns(void) KSPAN_HIDDEN;
 void port_report(const char *fmt, ...) KSPAN_HIDDEN __attribute__((format(printf, 1, 2)));

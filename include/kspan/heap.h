@@ -499,7 +499,7 @@ u32 pages_take_idle(struct kspan_pages *pages, u32 *cursor, enum kspan_idle whic
 size_t pages_over_peak(const struct kspan_pages *pages);
 void pages_free_released(struct kspan_pages *pages, struct kspan_arena *arena, u32 first,
 			 u32 npages);
-bool pages_age(struct kspan_pages *pages);
+bool pages_age(struct kspan_pages *pages, u32 *cursor);
 
 /* pagemap.c */
 bool pagemap_cover(struct kspan_heap *heap, uintptr_t addr, size_t nbytes, bool huge,
@@ -707,10 +707,10 @@ int objcache_verify(struct kspan_heap *heap);
 
 /* scavenge.c */
 void heap_keep_to_peak(struct kspan_heap *heap, int nodeid, size_t npages);
-size_t heap_release(struct kspan_heap *heap, bool all);
+size_t heap_release(struct kspan_heap *heap, bool all, gfp_t gfp);
 bool heap_drop_spares(struct kspan_heap *heap);
 size_t heap_release_node(struct kspan_heap *heap, int nodeid, enum kspan_idle which,
-			 size_t max);
+			 size_t max, gfp_t gfp);
 bool heap_scavenge(struct kspan_heap *heap);
 size_t heap_release_memory(struct kspan_heap *heap);
 bool heap_within_limit(struct kspan_heap *heap, size_t nbytes, gfp_t gfp);

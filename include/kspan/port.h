@@ -23,6 +23,7 @@
  *	sleeps; ranks before every port_lock_t
  *   port_list_t and port_list_*()	circular doubly linked lists
  *   port_rcu_t, port_call_rcu(head, fn), port_rcu_barrier(), port_synchronize_rcu()
+ *   port_relax()			long work, where one may sleep: others have their turn
  *   port_now_ns()			monotonic time
  *   port_node()			NUMA node of the caller, a hint
  *   port_report(fmt, ...)		one line for a person, printf's format

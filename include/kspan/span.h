@@ -153,7 +153,7 @@ static inline void *span_object(const struct kspan_span *span, u32 idx)
  * @released: free pages whose memory the system has back
  * @idle: free pages that were free at the last scavenger epoch already
  * @base: address of the first page
- * @index: place in its node's array of arenas
+ * @index: place in its node's array of arenas when it was last looked for
  * @nodeid: NUMA node of the memory that came first. Where nodes meet inside 4 MiB the
  *	rest of them counts as that node's too.
  * @huge: belongs to a single large span that has the mapping for itself

@@ -287,6 +287,12 @@ void port_set_errno(int e)
 	(void)e;
 }
 
+void port_relax(void)
+{
+	if (sim_atomic(sim.self) || sim.self->rcu_nest)
+		sim_fail("context %d reschedules where it must not sleep", sim.self->id);
+}
+
 /* As on PREEMPT_RT, where the page allocator's locks sleep. */
 bool port_may_ask_source(void)
 {

@@ -165,6 +165,9 @@ void port_call_rcu(port_rcu_t *head, void (*fn)(port_rcu_t *head));
 void port_rcu_barrier(void);
 void port_synchronize_rcu(void);
 
+/* Others have their turn anywhere: what is looked at is whether one may sleep here. */
+void port_relax(void);
+
 /* Time, place, people */
 u64 port_now_ns(void);
 int port_node(void);
