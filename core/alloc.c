@@ -639,7 +639,7 @@ void *kspan_zalloc_node(size_t size, gfp_t flags, int node)
 }
 
 /* Whether an object was allocated as one without pointers. */
-static inline bool is_noscan(const void *ptr)
+static bool is_noscan(const void *ptr)
 {
 	const struct kspan_span *span = pagemap_span(&kspan_heap0, (uintptr_t)ptr);
 

@@ -304,7 +304,7 @@ bool port_may_keep(struct kspan_heap *heap, size_t nbytes) KSPAN_HIDDEN;
 #include "asan.h"
 #define port_watch_alloc()				port_poisons()
 #define port_watch_free()				port_poisons()
-#define port_obj_alloc(p, size, gfp, noscan, caller)	port_asan_alloc(p)
+#define port_obj_alloc(p, size, gfp, noscan, caller)	((void)(noscan), port_asan_alloc(p))
 #define port_obj_free(p, caller)			port_asan_free(p)
 #define port_obj_alloc_nolock(p, size, gfp, caller)	port_asan_alloc(p)
 #define port_obj_free_now(p, caller)			(port_asan_free(p), true)
