@@ -353,7 +353,7 @@ static u64 run_free_rcu(enum subject who, size_t size)
 	u64 start, ns;
 	int i;
 
-	for (i = 0; i < BATCH && who != NOBODY; i++)
+	for (i = 0; i < BATCH; i++)
 		objs[i] = take(who, SIZES, size, GFP_KERNEL);
 	failed |= !batch_is_whole();
 	if (failed)
