@@ -233,7 +233,7 @@ help:
 	@echo 'make stress           every entry point at once, for SECONDS=300; FORKS=, THREADS='
 	@echo 'make coverage         what of core/ no test reaches (llvm-cov)'
 	@echo 'make bench            libkspan-malloc against other mallocs (ROWS=, ROUNDS=, PEERS=)'
-	@echo 'make bench-kernel     kspan.ko against the kernel'\''s slab (KVER=, ROWS=, DOC=1)'
+	@echo 'make bench-kernel     kspan.ko against the kernel'\''s slab (KVER=, ROWS=, DOC=1; KVER=uml: in ns)'
 	@echo 'make docs             build/docs/html/index.html'
 	@echo 'make install          libraries, headers, manual pages (PREFIX=, LIBDIR=, MANDIR=, DESTDIR=)'
 	@echo 'make modules_install  the modules, into /lib/modules'

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Build a kernel that checks what kspan.ko does, and print its folder: the
-# kernel is arch/x86/boot/bzImage there, and modules are built against it with
-# KDIR=FOLDER.
+# Build a kernel that kspan.ko is to run in, and print its folder: modules are
+# built against it with KDIR=FOLDER.
 #
-#	scripts/debug-kernel.sh kasan|kcsan
+#	scripts/debug-kernel.sh kasan|kcsan	checks; is arch/x86/boot/bzImage there
+#	scripts/debug-kernel.sh uml		runs as a program, linux; ARCH=um, for modules, too
 #
-# The configuration is tinyconfig with scripts/debug-kernel/base.config and
-# KIND.config on top (and the words after "# make:" in that on make's command
-# line), the source Debian's linux-source-6.1. A build takes some
+# The configuration is tinyconfig with scripts/debug-kernel/KIND.config on top,
+# and, for those that check, base.config below that (and the words after "# make:"
+# on make's command line), the source Debian's linux-source-6.1. A build takes some
 # minutes and is kept in ${XDG_CACHE_HOME:-~/.cache}/kspan under a hash of
 # all that went into it, so that a fresh clone of this tree finds it again.
 
@@ -17,6 +17,12 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 kind=$1
 parts=(scripts/debug-kernel/base.config "scripts/debug-kernel/$kind.config")
+image=bzImage
+if [ "$kind" = uml ]; then
+	parts=("${parts[1]}")
+	image=linux
+	export ARCH=um
+fi
 tarball=/usr/src/linux-source-6.1.tar.xz
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kspan
 
@@ -27,7 +33,7 @@ die()
 }
 
 for f in "${parts[@]}" "$tarball"; do
-	[ -r "$f" ] || die "no $f (scripts/setup.sh modules)"
+	[ -r "$f" ] || die "no $f (scripts/setup.sh debug)"
 done
 mkdir -p "$cache" || exit 1
 
@@ -87,7 +93,7 @@ log=$dir/build.log
 echo "debug-kernel: building the $kind kernel, some minutes (log: $log)" >&2
 read -ra words < <(sed -n 's/^# make: //p' "scripts/debug-kernel/$kind.config")
 if ! configure >"$log" 2>&1 ||
-   ! make -C "$source" O="$dir" -j"$(nproc)" "${words[@]}" bzImage modules >>"$log" 2>&1; then
+   ! make -C "$source" O="$dir" -j"$(nproc)" "${words[@]}" $image modules >>"$log" 2>&1; then
 	tail -n 20 "$log" >&2
 	die "the $kind kernel does not build"
 fi

@@ -4,7 +4,7 @@
 # The kernels that kspan.ko is built for and tested on, each with the compiler
 # that it wants.
 #
-#	scripts/kernels.sh list              their names
+#	scripts/kernels.sh list              their names, uml not among them
 #	scripts/kernels.sh get NAME          bring it; prints kver=, kdir= (for `run`), vmlinuz=, arch=
 #	scripts/kernels.sh run NAME COMMAND  run COMMAND where kdir can be used
 #
@@ -14,6 +14,9 @@
 # set up with, from the suite that the table says, into lists of its own;
 # nothing is installed on the machine. COMMAND sees that root, with this tree
 # at the place it has outside, in a mount namespace that ends with it.
+#
+# uml is user-mode Linux 6.1 as scripts/debug-kernel.sh builds it: a program of
+# this machine, for `make bench-kernel`.
 #
 # Exit status of `get`: 0, or 77 when the kernel is not to be had here.
 
@@ -30,6 +33,7 @@ table='
 7.2       sid                           amd64
 6.1-rt    bookworm,bookworm-security    rt-amd64
 6.1-arm64 =                             arm64
+uml       +                             -
 '
 
 # What a root has besides the headers: dkms is for scripts/check-dkms.sh.
@@ -48,7 +52,7 @@ unavailable()
 
 list()
 {
-	awk 'NF { print $1 }' <<<"$table"
+	awk 'NF && $2 != "+" { print $1 }' <<<"$table"
 }
 
 # row NAME: sets name, suites, flavour
@@ -179,12 +183,22 @@ get_arm64()
 	arch=arm64
 }
 
+# A kernel that is a program.
+get_uml()
+{
+	kdir=$(scripts/debug-kernel.sh uml) || exit 1
+	kver=$(cat "$kdir/.complete")
+	vmlinuz=$kdir/linux
+	arch=um
+}
+
 get()
 {
 	row "$1"
 	case $suites in
 	-)	get_own; return ;;
 	=)	get_arm64; return ;;
+	+)	get_uml; return ;;
 	esac
 	mkdir -p "$cache" || exit 1
 	{
@@ -220,6 +234,7 @@ run()
 	case $suites in
 	-)	exec "$@" ;;
 	=)	exec scripts/arm64.sh run "$@" ;;
+	+)	ARCH=um exec "$@" ;;
 	esac
 	[ "$(id -u)" = 0 ] || userns=--map-root-user
 	exec env -i PATH=/usr/bin:/usr/sbin HOME=/tmp LC_ALL=C.UTF-8 \

@@ -22,7 +22,7 @@ tests="python3 clang g++ gdb glibc-source libclang-rt-14-dev llvm valgrind spars
 docs="python3 python3-sphinx perl"
 bench="libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gnuplot-nox python3 gcc
 	redis-server redis-tools sqlite3 z3 ruby lua5.4 xz-utils"
-debug="gcc make flex bison bc libelf-dev linux-source-6.1 xz-utils"
+debug="gcc libc6-dev make flex bison bc libelf-dev linux-source-6.1 xz-utils"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user qemu-system-arm linux-headers-amd64
 	busybox-static cpio kmod"
 suites="libpython3.11-testsuite stress-ng perl redis-server redis-tools tcl8.6 tcl xz-utils"

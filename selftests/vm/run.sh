@@ -18,6 +18,8 @@
 #	--kernel FILE     a kernel that lies elsewhere
 #	--arch arm64      an arm64 machine, emulated; kernel and busybox are those
 #	                  of scripts/arm64.sh
+#	--arch um         no machine at all: --kernel is user-mode Linux, a program
+#	                  that has one CPU and this machine's clock
 #	--append TEXT     more for the kernel's command line
 #	--smp N, --mem M  default 4 CPUs, 1G
 #	--cpu MODEL       what TCG emulates, default max
@@ -104,6 +106,11 @@ arm64)
 	busybox=$(sed -n 's/^sysroot=//p' <<<"$got")/bin/busybox
 	[ "$kernel" ] || kernel=$(sed -n 's/^vmlinuz=//p' <<<"$got")
 	qemu_program=qemu-system-aarch64 ;;
+um)
+	ports=(console=tty0 kspan_out=ttyS0)
+	[ "$kernel" ] || die "no --kernel"
+	[ -z "$icount$numa$turns$monitor" ] || die "user-mode Linux is no machine"
+	qemu_program=$kernel ;;
 *)	die "no such machine: $arch" ;;
 esac
 qemu_program=${qemu_program:-qemu-system-x86_64}
@@ -181,6 +188,26 @@ obey()
 		sed -un 's/\r$//; s/.*kspan-vm-monitor: //p' >"$work/monitor.in"
 }
 
+# What every kernel is told.
+common="${ports[*]} quiet panic=-1 oops=panic printk.devkmsg=on"
+
+# boot_um LIMIT INITRAMFS CONSOLE APPEND
+boot_um()
+{
+	local limit=$1 initramfs=$2 console=$3 cmdline=$4
+
+	# shellcheck disable=SC2086 # words
+	timeout --foreground -k 5 "$limit" "$kernel" mem="$mem" initrd="$initramfs" uml_dir="$work/" \
+		con=null ssl=null con0=null,fd:3 ssl0=null,fd:4 $common $cmdline \
+		</dev/null 3>"$console" 4>"$work/um.out" >"$work/um" 2>&1 &
+	qemu=$!
+	wait $qemu
+	local status=$?
+	qemu=
+	cat "$work/um.out"
+	return $status
+}
+
 # boot LIMIT INITRAMFS CONSOLE APPEND [QEMU OPTION...]
 boot()
 {
@@ -195,7 +222,7 @@ boot()
 	timeout --foreground -k 5 "$limit" $qemu_program "$@" \
 		-kernel "$kernel" -initrd "$initramfs" -no-reboot -nic none \
 		-display none -monitor none -serial "file:$console" "${serial[@]}" \
-		-append "${ports[*]} quiet panic=-1 oops=panic nokaslr no_timer_check printk.devkmsg=on $cmdline" \
+		-append "$common nokaslr no_timer_check $cmdline" \
 		</dev/null &
 	qemu=$!
 	[ -z "$monitor" ] || obey $qemu &
@@ -278,7 +305,12 @@ fi
 guest()
 {
 	: >"$log"
-	boot "$limit" "$work/root.cpio" "$log" "$append ${tap:+kspan_tap}" "${machine[@]}" -m "$mem"
+	set -- "$limit" "$work/root.cpio" "$log" "$append ${tap:+kspan_tap}"
+	if [ $arch = um ]; then
+		boot_um "$@"
+	else
+		boot "$@" "${machine[@]}" -m "$mem"
+	fi
 }
 
 make_guest "$work/root"

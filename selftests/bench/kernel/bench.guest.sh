@@ -9,7 +9,8 @@
 sleep 3
 insmod /modules/kspan.ko || exit 1
 rows=$(sed -n 's/.*kspan_bench_rows=\([^ ]*\).*/\1/p' /proc/cmdline)
-insmod /modules/kspan_bench.ko ${rows:+only="$rows"}
+grep -qw kspan_bench_touch /proc/cmdline && touch=1 || touch=
+insmod /modules/kspan_bench.ko ${touch:+touch=1} ${rows:+only="$rows"}
 status=$?
 echo "kernel $(uname -r) $(uname -v)"
 dmesg | sed -n 's/.*kspan_bench: //p'

@@ -5,7 +5,8 @@
 	report.py LOG [FOLDER...]
 
 prints a table; into each FOLDER it writes kernel-VERSION.json, kernel-VERSION.inc
-(reStructuredText) and kernel-VERSION.svg (by gnuplot).
+(reStructuredText) and kernel-VERSION.svg (by gnuplot); of user-mode Linux, kernel-uml.
+A log of several boots shows the least of each.
 """
 
 import json
@@ -14,32 +15,51 @@ import subprocess
 import sys
 
 TITLES = {
-    "time": ("Instructions per operation", ("row", "bytes", "kspan", "slab", "ratio", "")),
+    "time": ("%s per operation", ("row", "bytes", "kspan", "slab", "ratio", "")),
     "memory": ("Bytes taken from the kernel's free pages, per byte asked for",
                ("row", "live", "kspan", "slab", "ratio", "", "sys")),
 }
 
 
+def of_row(row, size, kspan, slab, loop):
+    """What a boot measured, in units, the loop not subtracted."""
+    return {"row": row, "bytes": int(size), "loop": int(loop) / 100,
+            "kspan": (int(kspan) + int(loop)) / 100, "slab": (int(slab) + int(loop)) / 100}
+
+
+def least(rows):
+    """The least that each of the row's subjects took in any boot, without the loop."""
+    row = {**rows[0], **{who: min(row[who] for row in rows) for who in ("loop", "kspan", "slab")}}
+    for who in ("kspan", "slab"):
+        row[who] = round(row[who] - row["loop"], 2)
+    return row
+
+
 def parse(path):
     """The log as a dictionary: words of the header, and the rows."""
     results = {"time": [], "memory": []}
+    boots = {}
     with open(path, encoding="ascii") as f:
         for line in f:
             kind, _, rest = line.strip().partition(" ")
             words = rest.split()
             if kind == "time":
-                results["time"].append({"row": words[0], "bytes": int(words[1]),
-                                        "kspan": int(words[2]) / 100,
-                                        "slab": int(words[3]) / 100})
+                boots.setdefault((words[0], words[1]), []).append(of_row(*words))
             elif kind == "memory":
                 results["memory"].append(dict(zip(
                     ("row", "live", "kspan", "slab", "kspan_sys"),
                     words[:1] + [int(word) for word in words[1:]])))
             elif kind == "loop":
-                results["loop"] = int(rest) / 100
-            elif kind in ("command", "append", "date", "commit", "kernel"):
+                results["loop"] = min(int(rest) / 100, results.get("loop", int(rest)))
+            elif kind in ("command", "append", "boots", "cpu", "date", "commit", "kernel"):
                 results[kind] = rest
+    results["time"] = [least(rows) for rows in boots.values()]
     return results
+
+
+def unit(results):
+    """What the clock counted: user-mode Linux has that of the host."""
+    return "nanoseconds" if "boots" in results else "instructions"
 
 
 def ratio(row):
@@ -65,10 +85,16 @@ def about(results):
     yield "Linux %s" % results["kernel"]
     yield "%s, %s, kspan as of %s; kernel command line: %s" % (
         results["command"], results["date"], results["commit"], results["append"])
-    yield "the empty loop: %.2f instructions, subtracted" % results["loop"]
+    if "boots" in results:
+        yield "%s; the least of %s boots" % (results["cpu"], results["boots"])
+    yield "the empty loop: %.2f %s, subtracted" % (results["loop"], unit(results))
     rows = results["time"] + results["memory"]
     yield "rows where kspan is ahead: %d of %d" % (
         sum(not verdict(row) for row in rows), len(rows))
+
+
+def titled(title, results):
+    return title % unit(results).capitalize() if "%" in title else title
 
 
 def text(results):
@@ -77,7 +103,7 @@ def text(results):
         if len(table) == 1:
             continue
         widths = [max(map(len, column)) for column in zip(*table)]
-        yield from ("", title)
+        yield from ("", titled(title, results))
         for line in table:
             yield ("  " + line[0].ljust(widths[0]) + "".join(
                 "  " + cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))).rstrip()
@@ -86,7 +112,7 @@ def text(results):
 
 
 def plot(results, path):
-    """Instructions by those of the slab, over the size: a line for each row."""
+    """What kspan takes by what the slab takes, over the size: a line for each row."""
     series = {}
     for row in results["time"]:
         series.setdefault(row["row"], []).append(row)
@@ -95,7 +121,7 @@ def plot(results, path):
     script = """
 set terminal svg size 800,480 font "sans-serif,12" background "white"
 set output '{path}'
-set title 'Instructions of kspan by those of the slab, {kernel}' noenhanced
+set title '{unit} of kspan by those of the slab, {kernel}' noenhanced
 set xlabel 'bytes'
 set logscale x 2
 set logscale y 2
@@ -105,7 +131,7 @@ $data << EOD
 {data}
 EOD
 plot {lines}, 1 with lines dashtype 2 linecolor 'black' title 'the slab'
-""".format(path=path, kernel="Linux " + results["kernel"].split()[0], data=data,
+""".format(path=path, unit=unit(results).capitalize(), kernel="Linux " + results["kernel"].split()[0], data=data,
            lines=", ".join("$data index %d with linespoints title '%s'" % pair
                            for pair in enumerate(series)))
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
@@ -120,7 +146,7 @@ def rst(results):
     for kind, (title, header) in TITLES.items():
         if not results[kind]:
             continue
-        yield from ("", ".. list-table:: " + title, "   :header-rows: 1", "")
+        yield from ("", ".. list-table:: " + titled(title, results), "   :header-rows: 1", "")
         for line in [header] + [cells(kind, row) for row in results[kind]]:
             yield from ("   %s - %s" % (" " if i else "*", cell)
                         for i, cell in enumerate(line))
@@ -131,7 +157,8 @@ def main():
     print("\n".join(text(results)))
     if "kernel" not in results:
         sys.exit("report: no results")
-    name = "kernel-" + ".".join(results["kernel"].split(".")[:2])
+    name = "kernel-" + ("uml" if "boots" in results else
+                        ".".join(results["kernel"].split(".")[:2]))
     for folder in sys.argv[2:]:
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, name + ".inc"), "w", encoding="ascii") as f:

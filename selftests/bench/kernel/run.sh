@@ -1,21 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Run kspan_bench.ko in a VM whose clock counts instructions.
+# Run kspan_bench.ko in a VM whose clock counts instructions, or in user-mode
+# Linux (KERNEL=uml), whose clock is this machine's.
 #
 #	selftests/bench/kernel/run.sh FOLDER [ROWS]
 #
 # FOLDER/log gets what it printed, with the command and the kernel's command
-# line; FOLDER/console the guest's console.
+# line; FOLDER/console the guest's console. What else this machine does disturbs
+# a real clock: user-mode Linux is booted BOOTS times (5), for the rows of time
+# all but once, and report.py takes the least.
 
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 folder=$1 rows=${2:-}
 name=${KERNEL:-}	# of scripts/kernels.sh; else the kernel that the modules here are for
-modules=. kernel=()
+modules=. machine=(--icount) boots=1 arch=''
 if [ "$name" ]; then
 	modules=build/modules-$name-W1
-	kernel=(--kernel "$(scripts/kernels.sh get "$name" | sed -n 's/^vmlinuz=//p')")
+	got=$(scripts/kernels.sh get "$name") || exit 1
+	eval "$got"
+	machine=(--icount --kernel "$vmlinuz")
+fi
+if [ "$arch" = um ]; then
+	machine=(--arch um --kernel "$vmlinuz" --mem 256M --append kspan_bench_touch)
+	boots=${BOOTS:-5}
 fi
 
 # The last commit that touched what kspan.ko is made of.
@@ -27,17 +36,32 @@ source_commit()
 	git diff --quiet HEAD -- "${paths[@]}" 2>/dev/null || echo "and changes"
 }
 
+# once ROWS: in one boot
+once()
+{
+	selftests/vm/run.sh "${machine[@]}" --append "$append ${1:+kspan_bench_rows=$1}" \
+		--module "$modules/kspan.ko" --module "$modules/kspan_bench.ko" --timeout 900 \
+		--log "$folder/console" --script selftests/bench/kernel/bench.guest.sh >"$folder/out"
+	local status=$?
+	cat "$folder/out" >>"$folder/log"
+	[ $status = 0 ] || { cat "$folder/out"; exit $status; }
+}
+
 mkdir -p "$folder"
 append=init_on_alloc=0
 {
 	echo "command make bench-kernel${name:+ KVER=$name}${rows:+ ROWS='$rows'}"
-	echo "append clocksource=tsc tsc=reliable $append"
+	if [ "$arch" = um ]; then
+		echo "append $append"
+		echo "boots $boots"
+		echo "cpu $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+	else
+		echo "append clocksource=tsc tsc=reliable $append"
+	fi
 	echo "date $(date -u +%F)"
 	echo "commit $(source_commit | xargs)"
 } >"$folder/log"
-selftests/vm/run.sh --icount --append "$append ${rows:+kspan_bench_rows=$rows}" \
-	"${kernel[@]}" --module "$modules/kspan.ko" --module "$modules/kspan_bench.ko" --timeout 900 --log "$folder/console" \
-	--script selftests/bench/kernel/bench.guest.sh >"$folder/out"
-status=$?
-cat "$folder/out" >>"$folder/log"
-[ $status = 0 ] || { cat "$folder/out"; exit $status; }
+once "$rows"
+for ((boot = 1; boot < boots; boot++)); do
+	once "${rows:-[!m]*}"	# the rows of memory are the same each time
+done
