@@ -20,8 +20,10 @@
  */
 #define pr_fmt(fmt) "kspan_bench: " fmt
 
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/glob.h>
+#include <linux/kernel_read_file.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -34,6 +36,8 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include <kspan.h>
 
@@ -44,6 +48,10 @@ MODULE_PARM_DESC(only, "rows to measure, a pattern as of a shell (default *)");
 static bool touch;
 module_param(touch, bool, 0444);
 MODULE_PARM_DESC(touch, "1: write to all free memory before (default 0)");
+
+static char *symbols_path = "";
+module_param_named(symbols, symbols_path, charp, 0444);
+MODULE_PARM_DESC(symbols, "file with the strings of mem-symbols, one in a line");
 
 #define WARMUPS		3
 #define REPEATS		9
@@ -167,6 +175,32 @@ static __always_inline u64 batch_random(enum subject who, enum source from, size
 	ns = ktime_get_ns() - start;
 	failed |= !batch_is_whole();
 	return ns;
+}
+
+/* What this CPU allocates is freed by another, while the first has nothing to do. */
+
+static long give_all(void *arg)
+{
+	enum subject who = *(enum subject *)arg;
+	u64 start = ktime_get_ns();
+	int i;
+
+	for (i = 0; i < BATCH; i++)
+		give(who, SIZES, objs[i]);
+	return ktime_get_ns() - start;
+}
+
+static __always_inline u64 cross(enum subject who, size_t size)
+{
+	unsigned int other = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	u64 start = ktime_get_ns(), ns;
+	int i;
+
+	for (i = 0; i < BATCH; i++)
+		objs[i] = take(who, SIZES, size, GFP_KERNEL);
+	ns = ktime_get_ns() - start;
+	failed |= !batch_is_whole();
+	return ns + work_on_cpu(other, give_all, &who);
 }
 
 /*
@@ -319,6 +353,11 @@ static u64 run_batch_random(enum subject who, size_t size)
 	return with_subject(batch_random_sized, who, size);
 }
 
+static u64 run_cross(enum subject who, size_t size)
+{
+	return with_subject(cross, who, size);
+}
+
 static u64 run_bulk_16(enum subject who, size_t size)
 {
 	return with_cache(bulk_16, who, size);
@@ -401,6 +440,7 @@ static u64 run_free_rcu(enum subject who, size_t size)
  * @max_size: to this
  * @source: CACHE rows get a cache of the size
  * @ctor: of the cache's objects
+ * @ncpus: how many it takes
  */
 struct row {
 	const char *name;
@@ -411,6 +451,7 @@ struct row {
 	u32 max_size;
 	enum source source;
 	void (*ctor)(void *obj);
+	unsigned int ncpus;
 };
 
 static void construct(void *obj)
@@ -425,6 +466,7 @@ static const struct row rows[] = {
 	{ "atomic", run_atomic, BATCH, REPEATS, 8, 32768 },
 	{ "batch", run_batch, BATCH, REPEATS, 8, 32768 },
 	{ "batch-random", run_batch_random, BATCH, REPEATS, 8, 32768 },
+	{ "cross-cpu", run_cross, BATCH, REPEATS, 8, 32768, .ncpus = 2 },
 	{ "bulk-16", run_bulk_16, BULK(16), REPEATS, 64, 4096, CACHE },
 	{ "bulk-64", run_bulk_64, BULK(64), REPEATS, 64, 4096, CACHE },
 	{ "cache-bulk-16", run_cache_bulk_16, BULK(16), REPEATS, 64, 4096, CACHE },
@@ -504,7 +546,7 @@ static int measure_times(void)
 	int err = 0;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!glob_match(only, rows[i].name))
+		if (!glob_match(only, rows[i].name) || rows[i].ncpus > num_online_cpus())
 			continue;
 		for (size = rows[i].min_size; size <= rows[i].max_size; size *= 2)
 			err = measure(&rows[i], size) ?: err;
@@ -530,7 +572,6 @@ static void measure_loop(void)
 /* Memory: free pages of the system that are gone while objects are out. */
 
 #define MIX_OBJECTS	20000
-#define STRINGS		100000
 #define CHURN_OBJECTS	16384
 #define CHURN_ROUNDS	40
 
@@ -619,13 +660,43 @@ static void fill_mix(struct held *held)
 		held_put(held, i, i & 1 ? 2312 : 2896);
 }
 
-static void fill_strings(struct held *held)
+/* The strings of a file, each followed by a zero. */
+static char *symbols;
+static u32 nsymbols;
+
+static int symbols_read(void)
 {
+	void *text = NULL;
+	ssize_t len, i;
+
+	if (!*symbols_path)
+		return 0;
+	len = kernel_read_file_from_path(symbols_path, 0, &text, SZ_64M, NULL, READING_UNKNOWN);
+	if (len < 0)
+		return len;
+	symbols = text;
+	for (i = 0; i < len; i++)
+		if (symbols[i] == '\n') {
+			symbols[i] = '\0';
+			nsymbols++;
+		}
+	return 0;
+}
+
+static void fill_symbols(struct held *held)
+{
+	const char *name = symbols;
 	u32 i;
 
 	held->noscan = true;
-	for (i = 0; i < held->n; i++)
-		held_put(held, i, 4 + next_random(&held->state) % 37);
+	for (i = 0; i < held->n && !failed; i++) {
+		size_t len = strlen(name) + 1;
+
+		held_put(held, i, len);
+		if (held->obj[i])
+			memcpy(held->obj[i], name, len);
+		name += len;
+	}
 }
 
 /* 16 to 8191 bytes, as many of each power of two. */
@@ -679,7 +750,7 @@ static const struct fill {
 	u32 n;
 } fills[] = {
 	{ "mem-mix", fill_mix, MIX_OBJECTS },
-	{ "mem-strings", fill_strings, STRINGS },
+	{ "mem-symbols", fill_symbols },
 	{ "mem-churn", fill_churn, CHURN_OBJECTS },
 	{ "mem-churn-quarter", fill_churn_quarter, CHURN_OBJECTS },
 	{ "mem-churn-settled", fill_churn_settled, CHURN_OBJECTS },
@@ -725,7 +796,7 @@ static void drop_all(struct held *held)
 
 static int measure_fill(const struct fill *fill)
 {
-	struct held held = { .n = fill->n };
+	struct held held = { .n = fill->n ?: nsymbols };
 	u64 taken[NR_SUBJECTS] = {}, live = 0, sys = 0, unused;
 	int err = 0;
 
@@ -757,7 +828,7 @@ static int measure_memory(void)
 	int err = 0;
 
 	for (i = 0; i < ARRAY_SIZE(fills); i++)
-		if (glob_match(only, fills[i].name))
+		if (glob_match(only, fills[i].name) && (fills[i].n || nsymbols))
 			err = measure_fill(&fills[i]) ?: err;
 	return err;
 }
@@ -789,14 +860,17 @@ static void touch_free_pages(void)
 
 static int __init bench_init(void)
 {
-	int err;
+	int err = symbols_read();
 
+	if (err)
+		pr_err("%s: %pe\n", symbols_path, ERR_PTR(err));
 	if (touch)
 		touch_free_pages();
 	shuffle();
 	measure_loop();
-	err = measure_times();
+	err = measure_times() ?: err;
 	err = measure_memory() ?: err;
+	vfree(symbols);
 	pr_info("done %d\n", err);
 	return err;
 }

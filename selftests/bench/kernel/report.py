@@ -16,6 +16,8 @@ import sys
 
 TITLES = {
     "time": ("%s per operation", ("row", "bytes", "kspan", "slab", "ratio", "")),
+    "cross": ("Nanoseconds per operation, with two CPUs",
+              ("row", "bytes", "kspan", "slab", "ratio", "")),
     "memory": ("Bytes taken from the kernel's free pages, per byte asked for",
                ("row", "live", "kspan", "slab", "ratio", "", "sys")),
 }
@@ -37,7 +39,7 @@ def least(rows):
 
 def parse(path):
     """The log as a dictionary: words of the header, and the rows."""
-    results = {"time": [], "memory": []}
+    results = {"time": [], "cross": [], "memory": []}
     boots = {}
     with open(path, encoding="ascii") as f:
         for line in f:
@@ -51,9 +53,11 @@ def parse(path):
                     words[:1] + [int(word) for word in words[1:]])))
             elif kind == "loop":
                 results["loop"] = min(int(rest) / 100, results.get("loop", int(rest)))
-            elif kind in ("command", "append", "boots", "cpu", "date", "commit", "kernel"):
+            elif kind in ("command", "append", "boots", "cpu", "accel", "date", "commit", "kernel"):
                 results[kind] = rest
-    results["time"] = [least(rows) for rows in boots.values()]
+    rows = [least(rows) for rows in boots.values()]
+    results["time"] = [row for row in rows if row["row"] != "cross-cpu"]
+    results["cross"] = [row for row in rows if row["row"] == "cross-cpu"]
     return results
 
 
@@ -72,7 +76,7 @@ def verdict(row):
 
 def cells(kind, row):
     """A row as it is shown."""
-    if kind == "time":
+    if kind != "memory":
         shown = [str(row["bytes"]), "%.1f" % row["kspan"], "%.1f" % row["slab"]]
     else:
         shown = ["%.1f MB" % (row["live"] / 1e6), "%.3f" % (row["kspan"] / row["live"]),
@@ -88,7 +92,9 @@ def about(results):
     if "boots" in results:
         yield "%s; the least of %s boots" % (results["cpu"], results["boots"])
     yield "the empty loop: %.2f %s, subtracted" % (results["loop"], unit(results))
-    rows = results["time"] + results["memory"]
+    if results["cross"]:
+        yield "with two CPUs under %s" % results["accel"].upper()
+    rows = results["time"] + results["cross"] + results["memory"]
     yield "rows where kspan is ahead: %d of %d" % (
         sum(not verdict(row) for row in rows), len(rows))
 
