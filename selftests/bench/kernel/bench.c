@@ -22,8 +22,9 @@
 
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/glob.h>
-#include <linux/kernel_read_file.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -666,15 +667,22 @@ static u32 nsymbols;
 
 static int symbols_read(void)
 {
-	void *text = NULL;
+	struct file *file;
 	ssize_t len, i;
+	loff_t pos = 0;
 
 	if (!*symbols_path)
 		return 0;
-	len = kernel_read_file_from_path(symbols_path, 0, &text, SZ_64M, NULL, READING_UNKNOWN);
-	if (len < 0)
-		return len;
-	symbols = text;
+	file = filp_open(symbols_path, O_RDONLY, 0);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	len = i_size_read(file_inode(file));
+	symbols = vmalloc(len);
+	if (symbols)
+		len = kernel_read(file, symbols, len, &pos);
+	fput(file);
+	if (!symbols || len < 0)
+		return symbols ? len : -ENOMEM;
 	for (i = 0; i < len; i++)
 		if (symbols[i] == '\n') {
 			symbols[i] = '\0';
