@@ -193,15 +193,20 @@ static long give_all(void *arg)
 
 static __always_inline u64 cross(enum subject who, size_t size)
 {
-	unsigned int other = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
-	u64 start = ktime_get_ns(), ns;
+	unsigned int other;
+	u64 start, ns;
 	int i;
 
+	migrate_disable();
+	other = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	start = ktime_get_ns();
 	for (i = 0; i < BATCH; i++)
 		objs[i] = take(who, SIZES, size, GFP_KERNEL);
 	ns = ktime_get_ns() - start;
 	failed |= !batch_is_whole();
-	return ns + work_on_cpu(other, give_all, &who);
+	ns += work_on_cpu(other, give_all, &who);
+	migrate_enable();
+	return ns;
 }
 
 /*
