@@ -907,8 +907,7 @@ void kspan_free_sensitive(const void *ptr)
 		port_memset((void *)ptr, 0, nbytes);
 	/* the object is dead to the compiler: keep it from dropping the stores */
 	__asm__ __volatile__("" : : "r"(ptr) : "memory");
-	port_obj_free(ptr, CALLER());
-	heap_free(&kspan_heap0, ptr, CALLER());
+	free_observed(ptr, CALLER());
 }
 
 /**
